@@ -1,0 +1,163 @@
+"""Every exception of Fleetgraph.
+
+Errors of the graph language carry LangGraph's names and texts, so that code and people that know those recognise them.
+Errors of the fleet derive from `FleetgraphError` and keep what they know in fields.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+_DOCS = "https://docs.langchain.com/oss/python/langgraph/errors/"
+
+
+class ErrorCode(Enum):
+    """Codes of errors that have a troubleshooting page."""
+
+    GRAPH_RECURSION_LIMIT = "GRAPH_RECURSION_LIMIT"
+    INVALID_CONCURRENT_GRAPH_UPDATE = "INVALID_CONCURRENT_GRAPH_UPDATE"
+    INVALID_GRAPH_NODE_RETURN_VALUE = "INVALID_GRAPH_NODE_RETURN_VALUE"
+    INVALID_CHAT_HISTORY = "INVALID_CHAT_HISTORY"
+
+
+def coded(message: str, code: ErrorCode) -> str:
+    """`message` with a line that points to the troubleshooting page of `code`."""
+    return f"{message}\nFor troubleshooting, visit: {_DOCS}{code.value}"
+
+
+# --- the graph language ------------------------------------------------------------------------------------------
+
+
+class GraphRecursionError(RecursionError):
+    """The run took as many supersteps as its recursion limit allows, without reaching an end."""
+
+
+class InvalidUpdateError(Exception):
+    """A channel was given values it can't take, or a node returned something that is no update."""
+
+
+class EmptyInputError(Exception):
+    """A run was started without input on a thread that has nothing to continue."""
+
+
+class EmptyChannelError(Exception):
+    """A channel was read before anything was written to it."""
+
+
+class GraphBubbleUp(Exception):
+    """Base of control-flow signals: not failures, never retried."""
+
+
+class ParentCommand(GraphBubbleUp):
+    """A `Command` for the parent graph, on its way up."""
+
+
+# --- the fleet ---------------------------------------------------------------------------------------------------
+
+
+class FleetgraphError(Exception):
+    """Base of every error of the fleet itself: Redis, workers, the wire."""
+
+
+class EncodeError(FleetgraphError):
+    """A value can't travel between processes.
+
+    `path` leads to the offending value inside the encoded one (`$.items[3].lock`), `kind` is its type; `where` says
+    which node and channel, or which argument, it belongs to.
+    """
+
+    def __init__(self, path: str, kind: str, where: str = "", hint: str = "") -> None:
+        self.path = path
+        self.kind = kind
+        self.where = where
+        self.hint = hint
+        super().__init__(path, kind, where, hint)
+
+    def __str__(self) -> str:
+        where = f"{self.where}: " if self.where else ""
+        hint = f" {self.hint}" if self.hint else ""
+        return f"{where}can't send the value at {self.path}, of type {self.kind}, to another process.{hint}"
+
+
+class DecodeError(FleetgraphError):
+    """Bytes from the wire are not a message of ours, or name a type that is not on the allow-list."""
+
+
+class GraphNotFound(FleetgraphError):
+    """No graph could be found under a reference or name."""
+
+
+class GraphMismatch(FleetgraphError):
+    """A worker does not have the graph a task belongs to, or has it in another shape."""
+
+    def __init__(self, graph: str, wanted: str, found: str | None, known: list[str], worker: str = "") -> None:
+        self.graph = graph
+        self.wanted = wanted
+        self.found = found
+        self.known = known
+        self.worker = worker
+        super().__init__(graph, wanted, found, known, worker)
+
+    def __str__(self) -> str:
+        who = f"worker {self.worker}" if self.worker else "the worker"
+        if self.found is None:
+            have = ", ".join(self.known) or "none"
+            return (
+                f"{who} has no graph {self.graph!r} (fingerprint {self.wanted}); it was started with: {have}. "
+                f"Start workers with it: fleetgraph worker {self.graph}"
+            )
+        return (
+            f"{who} has graph {self.graph!r} in another shape: the caller's fingerprint is {self.wanted}, the "
+            f"worker's {self.found}. Run the same version of the graph's code in both, and restart the worker."
+        )
+
+
+class RemoteNodeError(FleetgraphError):
+    """A node raised, on a worker, an exception whose type this process can't rebuild; it is named here."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        self.kind = kind
+        self.message = message
+        super().__init__(kind, message)
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.message}"
+
+
+class RemoteTraceback(FleetgraphError):
+    """The traceback of an exception raised in another process; the `__cause__` of its twin here."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        super().__init__(text)
+
+    def __str__(self) -> str:
+        return f"\n\n{self.text}"
+
+
+class EventsLost(FleetgraphError):
+    """Events were trimmed from a run's log before this reader saw them."""
+
+    def __init__(self, run: str, first: int, last: int) -> None:
+        self.run = run
+        self.first = first
+        self.last = last
+        super().__init__(run, first, last)
+
+    def __str__(self) -> str:
+        return (
+            f"run {self.run}: events {self.first} to {self.last} were trimmed from its log before they were read. "
+            "Read faster, or give the fleet a larger log_events."
+        )
+
+
+class RedisUnavailable(FleetgraphError):
+    """No Redis answers at the URL, or it is too old."""
+
+
+class FleetError(FleetgraphError):
+    """A fleet could not be started, or was used in a way it can't serve."""
+
+
+class RunCancelled(FleetgraphError):
+    """The run was cancelled before it ended."""

@@ -1,0 +1,61 @@
+"""What coordinator and worker say to each other: one dataclass a message, one array each on the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+WIRE_VERSION = 1
+"""Raised whenever a message changes shape; a process refuses messages of another version."""
+
+
+@dataclass(frozen=True, slots=True)
+class GraphRef:
+    """Names a graph to a process that has its code; never the code itself."""
+
+    name: str
+    """`module:attribute`, the same in every process that loads the graph."""
+    fingerprint: str
+    """Hash of the graph's shape; a worker whose graph has another one refuses the task."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskMessage:
+    """Coordinator → worker: run this task. Travels as the only argument of the RQ job."""
+
+    run: str
+    inbox: str
+    """Id of the coordinator whose inbox takes the outcome."""
+    graph: GraphRef
+    attempt: int
+    modes: tuple[str, ...]
+    """The modes whose events the worker emits: a subset of `custom` and `messages`."""
+    id: str
+    name: str
+    path: tuple[Any, ...]
+    triggers: tuple[str, ...]
+    step: int
+    stop: int
+    ns: str
+    input: Any
+    """Channel values by name, or a Send's argument."""
+    send: bool
+    """Whether `input` is a Send's argument, to be passed as it is."""
+    snapshot: Mapping[str, Any] | None
+    config: Mapping[str, Any]
+    """tags, metadata, configurable, recursion_limit, run_name, run_id: the run's config, without callbacks."""
+    context: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Worker → coordinator: what became of one attempt of a task. Travels through the coordinator's inbox."""
+
+    run: str
+    task: str
+    attempt: int
+    worker: str
+    writes: list[tuple[str, Any]] | None
+    """The task's writes, in order; None when it failed."""
+    error: BaseException | None
