@@ -159,5 +159,16 @@ class FleetError(FleetgraphError):
     """A fleet could not be started, or was used in a way it can't serve."""
 
 
+class NotSupported(FleetgraphError):
+    """A feature of LangGraph that Fleetgraph does not have."""
+
+    def __init__(self, feature: str) -> None:
+        self.feature = feature
+        super().__init__(feature)
+
+    def __str__(self) -> str:
+        return f"Fleetgraph does not support {self.feature} yet."
+
+
 class RunCancelled(FleetgraphError):
     """The run was cancelled before it ended."""

@@ -1,0 +1,18 @@
+"""Channels: the cells of a graph's state."""
+
+from fleetgraph.channels.barrier import NamedBarrierValue
+from fleetgraph.channels.base import BaseChannel
+from fleetgraph.channels.binop import BinaryOperatorAggregate
+from fleetgraph.channels.topic import Topic
+from fleetgraph.channels.values import AnyValue, EphemeralValue, LastValue, UntrackedValue
+
+__all__ = [
+    "AnyValue",
+    "BaseChannel",
+    "BinaryOperatorAggregate",
+    "EphemeralValue",
+    "LastValue",
+    "NamedBarrierValue",
+    "Topic",
+    "UntrackedValue",
+]

@@ -1,0 +1,1 @@
+"""Checkpoints: the state of threads between runs."""

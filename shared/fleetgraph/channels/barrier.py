@@ -1,0 +1,57 @@
+"""The channel behind a join: it waits for a set of names."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, Self
+
+from fleetgraph.channels.base import MISSING, BaseChannel
+from fleetgraph.errors import EmptyChannelError, InvalidUpdateError
+
+
+class NamedBarrierValue(BaseChannel):
+    """Becomes available once every name has been written to it, and re-arms when it is consumed."""
+
+    __slots__ = ("names", "seen")
+
+    def __init__(self, typ: Any, names: Collection[str], key: str = "") -> None:
+        super().__init__(typ, key)
+        self.names = frozenset(names)
+        self.seen: set[str] = set()
+
+    def update(self, values: Sequence[Any]) -> bool:
+        changed = False
+        for value in values:
+            if value not in self.names:
+                raise InvalidUpdateError(f"At key '{self.key}': Value {value} not in {set(self.names)}")
+            if value not in self.seen:
+                self.seen.add(value)
+                changed = True
+        return changed
+
+    def get(self) -> Any:
+        if self.seen != self.names:
+            raise EmptyChannelError
+        return None
+
+    def is_available(self) -> bool:
+        return self.seen == self.names
+
+    def consume(self) -> bool:
+        if self.seen == self.names:
+            self.seen = set()
+            return True
+        return False
+
+    def checkpoint(self) -> Any:
+        return set(self.seen)
+
+    def from_checkpoint(self, saved: Any) -> Self:
+        copy = type(self)(self.typ, self.names, self.key)
+        if saved is not MISSING:
+            copy.seen = set(saved)
+        return copy
+
+    @property
+    def signature(self) -> str:
+        return f"{type(self).__name__}({','.join(sorted(self.names))})"

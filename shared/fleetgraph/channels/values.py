@@ -1,0 +1,134 @@
+"""Channels that hold one value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+from fleetgraph.channels.base import MISSING, BaseChannel
+from fleetgraph.errors import EmptyChannelError, ErrorCode, InvalidUpdateError, coded
+
+
+class SingleValue(BaseChannel):
+    """Base of the channels that hold one value or none."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, typ: Any = Any, key: str = "") -> None:
+        super().__init__(typ, key)
+        self.value: Any = MISSING
+
+    def get(self) -> Any:
+        if self.value is MISSING:
+            raise EmptyChannelError
+        return self.value
+
+    def is_available(self) -> bool:
+        return self.value is not MISSING
+
+    def checkpoint(self) -> Any:
+        return self.value
+
+    def from_checkpoint(self, saved: Any) -> Self:
+        copy = type(self)(self.typ, self.key)
+        copy.value = saved
+        return copy
+
+
+class LastValue(SingleValue):
+    """Holds the last value written; refuses two writes in one superstep."""
+
+    __slots__ = ()
+
+    def update(self, values: Sequence[Any]) -> bool:
+        if not values:
+            return False
+        if len(values) != 1:
+            raise InvalidUpdateError(
+                coded(
+                    f"At key '{self.key}': Can receive only one value per step. "
+                    "Use an Annotated key to handle multiple values.",
+                    ErrorCode.INVALID_CONCURRENT_GRAPH_UPDATE,
+                )
+            )
+        self.value = values[-1]
+        return True
+
+
+class AnyValue(SingleValue):
+    """Holds the last value written, taking all writes of a superstep to be equal; empties when none comes."""
+
+    __slots__ = ()
+
+    def update(self, values: Sequence[Any]) -> bool:
+        if not values:
+            if self.value is MISSING:
+                return False
+            self.value = MISSING
+            return True
+        self.value = values[-1]
+        return True
+
+
+class EphemeralValue(SingleValue):
+    """Holds a value for the one superstep that follows its write.
+
+    Args:
+        guard: Whether to refuse two writes in one superstep; without it the last one wins.
+    """
+
+    __slots__ = ("guard",)
+
+    def __init__(self, typ: Any = Any, guard: bool = True, key: str = "") -> None:
+        super().__init__(typ, key)
+        self.guard = guard
+
+    def update(self, values: Sequence[Any]) -> bool:
+        if not values:
+            if self.value is MISSING:
+                return False
+            self.value = MISSING
+            return True
+        if self.guard and len(values) != 1:
+            raise InvalidUpdateError(
+                f"At key '{self.key}': EphemeralValue(guard=True) can receive only one value per step. "
+                "Use guard=False if you want to store any one of multiple values."
+            )
+        self.value = values[-1]
+        return True
+
+    def from_checkpoint(self, saved: Any) -> Self:
+        copy = type(self)(self.typ, self.guard, self.key)
+        copy.value = saved
+        return copy
+
+
+class UntrackedValue(SingleValue):
+    """Holds the last value written, and is never saved in a checkpoint.
+
+    Args:
+        guard: Whether to refuse two writes in one superstep; without it the last one wins.
+    """
+
+    __slots__ = ("guard",)
+
+    def __init__(self, typ: Any = Any, guard: bool = True, key: str = "") -> None:
+        super().__init__(typ, key)
+        self.guard = guard
+
+    def update(self, values: Sequence[Any]) -> bool:
+        if not values:
+            return False
+        if self.guard and len(values) != 1:
+            raise InvalidUpdateError(
+                f"At key '{self.key}': UntrackedValue(guard=True) can receive only one value per step. "
+                "Use guard=False if you want to store any one of multiple values."
+            )
+        self.value = values[-1]
+        return True
+
+    def checkpoint(self) -> Any:
+        return MISSING
+
+    def from_checkpoint(self, saved: Any) -> Self:
+        return type(self)(self.typ, self.guard, self.key)

@@ -1,0 +1,118 @@
+"""From a state schema (TypedDict, dataclass, pydantic model, or one annotated type) to channels."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import types
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, NotRequired, Required, get_args, get_origin, get_type_hints
+
+from fleetgraph.channels.base import MISSING, BaseChannel
+from fleetgraph.channels.binop import BinaryOperatorAggregate
+from fleetgraph.channels.values import LastValue
+from fleetgraph.managed import ManagedValue, managed_of
+
+ROOT = "__root__"
+"""The only channel of a graph whose state is one annotated type."""
+
+
+@dataclasses.dataclass(slots=True)
+class Schema:
+    """The channels and managed values that a schema's keys stand for, in order."""
+
+    channels: dict[str, BaseChannel]
+    managed: dict[str, type[ManagedValue]]
+
+    @property
+    def keys(self) -> list[str]:
+        return [*self.channels, *self.managed]
+
+
+def read_schema(schema: Any) -> Schema:
+    """The channels of a schema.
+
+    Raises:
+        ValueError: A reducer does not take two positional arguments.
+    """
+    if not hasattr(schema, "__annotations__"):
+        return Schema({ROOT: _channel(ROOT, schema)}, {})
+    channels: dict[str, BaseChannel] = {}
+    managed: dict[str, type[ManagedValue]] = {}
+    for name, annotation in get_type_hints(schema, include_extras=True).items():
+        if name == "__slots__":
+            continue
+        if value := managed_of(annotation):
+            managed[name] = value
+        else:
+            channels[name] = _channel(name, annotation)
+    return Schema(channels, managed)
+
+
+def _channel(name: str, annotation: Any) -> BaseChannel:
+    while get_origin(annotation) in (Required, NotRequired):
+        annotation = get_args(annotation)[0]
+    metadata = getattr(annotation, "__metadata__", ())
+    for item in metadata:
+        if isinstance(item, BaseChannel):
+            channel = item.from_checkpoint(MISSING)
+            channel.key = name
+            return channel
+        if inspect.isclass(item) and issubclass(item, BaseChannel):
+            channel = item(annotation.__origin__)
+            channel.key = name
+            return channel
+    if metadata and callable(metadata[-1]):
+        _check_reducer(metadata[-1])
+        return BinaryOperatorAggregate(annotation, metadata[-1], key=name)
+    return LastValue(annotation, key=name)
+
+
+def _check_reducer(reducer: Callable[..., Any]) -> None:
+    signature = inspect.signature(reducer)
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if sum(p.kind in positional for p in signature.parameters.values()) != 2:
+        raise ValueError(f"Invalid reducer signature. Expected (a, b) -> c. Got {signature}")
+
+
+def is_pydantic(cls: object) -> bool:
+    """Whether `cls` is a pydantic model class; answers without importing pydantic."""
+    return isinstance(cls, type) and hasattr(cls, "__pydantic_fields__") and hasattr(cls, "model_construct")
+
+
+def coercion_of(schema: Any) -> Callable[[dict[str, Any]], Any] | None:
+    """What turns a mapping of channel values into what a node of this input schema is called with."""
+    if isinstance(schema, type) and (dataclasses.is_dataclass(schema) or is_pydantic(schema)):
+        return lambda values: schema(**values)
+    return None
+
+
+@cache
+def annotated_keys(cls: type) -> tuple[str, ...]:
+    """The annotated attribute names of a class and its bases, base first; empty when it has none."""
+    keys: dict[str, None] = {}
+    for base in reversed(cls.__mro__):
+        annotations = base.__dict__.get("__annotations__")
+        if annotations is None:
+            annotations = getattr(base, "__annotations__", None)
+        if annotations and not isinstance(annotations, types.GetSetDescriptorType):
+            keys.update(dict.fromkeys(annotations))
+    return tuple(keys)
+
+
+def instance_items(instance: Any, keys: Sequence[str]) -> list[tuple[str, Any]]:
+    """The (key, value) pairs that an instance of a schema updates.
+
+    A pydantic instance leaves out what is None only because nobody set it and None is its default.
+    """
+    cls = type(instance)
+    if is_pydantic(cls):
+        fields, kept = cls.model_fields, instance.model_fields_set
+        return [
+            (key, value)
+            for key in keys
+            if (value := getattr(instance, key, MISSING)) is not MISSING
+            and (value is not None or key not in fields or fields[key].default is not None or key in kept)
+        ]
+    return [(key, value) for key in keys if (value := getattr(instance, key, MISSING)) is not MISSING]

@@ -1,0 +1,447 @@
+"""`StateGraph`: describing a graph."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import sys
+import types
+import typing
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, Literal, Self, cast, get_args, get_origin
+
+from fleetgraph.channels.barrier import NamedBarrierValue
+from fleetgraph.channels.base import BaseChannel
+from fleetgraph.channels.topic import Topic
+from fleetgraph.channels.values import EphemeralValue
+from fleetgraph.constants import END, START
+from fleetgraph.errors import NotSupported
+from fleetgraph.graph.compiled import CompiledStateGraph
+from fleetgraph.graph.schema import ROOT, Schema, coercion_of, read_schema
+from fleetgraph.graph.updates import updates_of
+from fleetgraph.pregel.branch import Branch, PathMap, first_parameter_schema, type_hints
+from fleetgraph.pregel.callee import Callee, own_name
+from fleetgraph.pregel.program import TASKS, BranchProgram, NodeProgram, Program, Reading, trigger_of
+from fleetgraph.pregel.task import Write
+from fleetgraph.types import Command, RetryPolicy, Send
+
+logger = logging.getLogger(__name__)
+
+_RESERVED_CHARACTERS = ("|", ":")
+"""What separates the parts of a checkpoint namespace."""
+
+
+@dataclasses.dataclass(slots=True)
+class NodeSpec:
+    """A node as it was added."""
+
+    callee: Callee
+    input_schema: Any
+    metadata: Mapping[str, Any]
+    retry: tuple[RetryPolicy, ...]
+    destinations: tuple[str, ...]
+    """Where a returned Command may go; for drawing and for finding typos."""
+
+
+class StateGraph:
+    """Describes a graph whose nodes share a state.
+
+    A node is a function from the state to an update of it. Every key of the state is a channel; one annotated
+    `Annotated[T, reducer]` folds the updates of several nodes together, any other takes one update a superstep.
+    All methods return the graph, so that calls chain.
+
+    Args:
+        state_schema: A TypedDict, dataclass, pydantic model, or one annotated type.
+        context_schema: The class of the `context` that runs are given.
+        input_schema: What runs take, when it differs from the state.
+        output_schema: What `invoke` returns, when it differs from the state.
+
+    Example:
+        >>> class State(TypedDict):
+        ...     topic: str
+        >>> def shout(state: State):
+        ...     return {"topic": state["topic"].upper()}
+        >>> graph = StateGraph(State).add_node(shout).add_edge(START, "shout").compile()
+        >>> graph.invoke({"topic": "cats"})
+        {'topic': 'CATS'}
+    """
+
+    def __init__(
+        self,
+        state_schema: Any,
+        context_schema: type | None = None,
+        *,
+        input_schema: Any = None,
+        output_schema: Any = None,
+    ) -> None:
+        self.state_schema = state_schema
+        self.context_schema = context_schema
+        self.input_schema = input_schema or state_schema
+        self.output_schema = output_schema or state_schema
+        self.nodes: dict[str, NodeSpec] = {}
+        self.edges: dict[tuple[str, str], None] = {}
+        self.joins: dict[tuple[tuple[str, ...], str], None] = {}
+        self.branches: dict[str, dict[str, Branch]] = {}
+        self.schemas: dict[Any, Schema] = {}
+        self.channels: dict[str, BaseChannel] = {}
+        self.managed: dict[str, Any] = {}
+        self._compiled = False
+        self._add_schema(state_schema)
+        self._add_schema(self.input_schema, managed_allowed=False)
+        self._add_schema(self.output_schema, managed_allowed=False)
+
+    # --- describing ----------------------------------------------------------------------------------------------
+
+    def add_node(
+        self,
+        node: str | Callable[..., Any] | Any,
+        action: Callable[..., Any] | Any = None,
+        *,
+        defer: bool = False,
+        metadata: Mapping[str, Any] | None = None,
+        input_schema: Any = None,
+        retry_policy: RetryPolicy | Sequence[RetryPolicy] | None = None,
+        cache_policy: Any = None,
+        error_handler: Any = None,
+        destinations: Mapping[str, str] | Sequence[str] | None = None,
+        timeout: Any = None,
+    ) -> Self:
+        """Add a node: `add_node(function)`, named after the function, or `add_node(name, function)`.
+
+        Args:
+            node: The node's name, or its function.
+            action: The function, when `node` is a name.
+            metadata: Goes into the node's `messages` and `tasks` chunks.
+            input_schema: What the node is given of the state, when it is not what its first parameter is annotated
+                with, or all of it.
+            retry_policy: When to run the node again after it raised; of several the first that matches.
+            destinations: Where a `Command` it returns may go; for drawing.
+
+        Raises:
+            ValueError: The name is taken, reserved, or has a `|` or `:` in it.
+            NotSupported: An option that Fleetgraph does not have yet.
+        """
+        self._warn_if_compiled("a node")
+        unsupported = {"defer": defer, "cache_policy": cache_policy, "error_handler": error_handler, "timeout": timeout}
+        for option, value in unsupported.items():
+            if value:
+                raise NotSupported(f"add_node({option}=...)")
+        if not isinstance(node, str):
+            action = node
+            name = own_name(action) or getattr(action, "__name__", None)
+            if name is None:
+                raise ValueError("Node name must be provided if action is not a function")
+        elif action is None:
+            raise ValueError(f"Node `{node}` needs a function: add_node(name, function)")
+        else:
+            name = node
+        if name in self.nodes:
+            raise ValueError(f"Node `{name}` already present.")
+        if name in (START, END):
+            raise ValueError(f"Node `{name}` is reserved.")
+        for character in _RESERVED_CHARACTERS:
+            if character in name:
+                raise ValueError(
+                    f"'{character}' is a reserved character and is not allowed in the node names."
+                )
+        if isinstance(action, CompiledStateGraph):
+            raise NotSupported(f"a graph as a node (node {name!r})")
+        schema = input_schema or first_parameter_schema(action) or self.state_schema
+        self._add_schema(schema)
+        self.nodes[name] = NodeSpec(
+            callee=Callee(action, name),
+            input_schema=schema,
+            metadata=dict(metadata or {}),
+            retry=(retry_policy,) if isinstance(retry_policy, RetryPolicy) else tuple(retry_policy or ()),
+            destinations=tuple(destinations) if destinations is not None else _command_destinations(action),
+        )
+        return self
+
+    def add_edge(self, start_key: str | Sequence[str], end_key: str) -> Self:
+        """Run `end_key` after `start_key`; after all of them, where that is a list.
+
+        Raises:
+            ValueError: An edge from END, to START, or (for a list) of a node that has not been added.
+        """
+        self._warn_if_compiled("an edge")
+        if isinstance(start_key, str):
+            if start_key == END:
+                raise ValueError("END cannot be a start node")
+            if end_key == START:
+                raise ValueError("START cannot be an end node")
+            self.edges[start_key, end_key] = None
+            return self
+        for start in start_key:
+            if start == END:
+                raise ValueError("END cannot be a start node")
+            if start not in self.nodes:
+                raise ValueError(f"Need to add_node `{start}` first")
+        if end_key == START:
+            raise ValueError("START cannot be an end node")
+        if end_key != END and end_key not in self.nodes:
+            raise ValueError(f"Need to add_node `{end_key}` first")
+        self.joins[tuple(start_key), end_key] = None
+        return self
+
+    def add_conditional_edges(
+        self,
+        source: str,
+        path: Callable[..., Hashable | Sequence[Hashable]] | Any,
+        path_map: PathMap | None = None,
+    ) -> Self:
+        """After `source`, go where `path` says.
+
+        Args:
+            source: A node, or START.
+            path: Function of the state, sync or async, to a node's name, a `Send`, END, or a list of those.
+            path_map: What its answers stand for, when they are not names of nodes.
+
+        Raises:
+            ValueError: `source` has a conditional edge of that name already.
+        """
+        self._warn_if_compiled("an edge")
+        branch = Branch(path, path_map)
+        branches = self.branches.setdefault(source, {})
+        if branch.name in branches:
+            raise ValueError(f"Branch with name `{branch.name}` already exists for node `{source}`")
+        branches[branch.name] = branch
+        if branch.input_schema is not None:
+            self._add_schema(branch.input_schema)
+        return self
+
+    def add_sequence(self, nodes: Sequence[Callable[..., Any] | tuple[str, Callable[..., Any]] | Any]) -> Self:
+        """Add nodes, given as functions or (name, function), with an edge from each to the next.
+
+        Raises:
+            ValueError: There are none, or two have the same name.
+        """
+        if not nodes:
+            raise ValueError("Sequence requires at least one node.")
+        previous: str | None = None
+        for node in nodes:
+            if isinstance(node, tuple):
+                name, action = cast("tuple[str, Any]", node)
+            else:
+                name, action = own_name(node) or getattr(node, "__name__", type(node).__name__), node
+            if name in self.nodes:
+                raise ValueError(
+                    f"Node names must be unique: node with the name '{name}' already exists. "
+                    "If you need to use two different runnables/callables with the same name (for example, "
+                    "using `lambda`), please provide them as tuples (name, runnable/callable)."
+                )
+            self.add_node(name, action)
+            if previous is not None:
+                self.add_edge(previous, name)
+            previous = name
+        return self
+
+    def set_entry_point(self, key: str) -> Self:
+        """The same as `add_edge(START, key)`."""
+        return self.add_edge(START, key)
+
+    def set_finish_point(self, key: str) -> Self:
+        """The same as `add_edge(key, END)`."""
+        return self.add_edge(key, END)
+
+    def set_conditional_entry_point(self, path: Callable[..., Any] | Any, path_map: PathMap | None = None) -> Self:
+        """The same as `add_conditional_edges(START, path, path_map)`."""
+        return self.add_conditional_edges(START, path, path_map)
+
+    # --- compiling -----------------------------------------------------------------------------------------------
+
+    def validate(self, interrupt: Sequence[str] | None = None) -> Self:
+        """Check that every edge leads from a node to a node, and that there is a way in.
+
+        Raises:
+            ValueError: One does not, or there is none.
+        """
+        edges = [*self.edges, *((start, end) for starts, end in self.joins for start in starts)]
+        jumping = [name for name, node in self.nodes.items() if node.destinations]
+        sources = dict.fromkeys([*(start for start, _ in edges), *self.branches, *jumping])
+        for source in sources:
+            if source not in self.nodes and source != START:
+                raise ValueError(f"Found edge starting at unknown node '{source}'")
+        if START not in sources:
+            raise ValueError("Graph must have an entrypoint: add at least one edge from START to another node")
+        for start, branches in self.branches.items():
+            for name, branch in branches.items():
+                for end in (branch.ends or {}).values():
+                    if end not in self.nodes and end != END:
+                        raise ValueError(f"At '{start}' node, '{name}' branch found unknown target '{end}'")
+        jumps = (end for name in jumping for end in self.nodes[name].destinations)
+        for target in dict.fromkeys([*(end for _, end in edges), *jumps]):
+            if target not in self.nodes and target != END:
+                raise ValueError(f"Found edge ending at unknown node `{target}`")
+        for name in interrupt or ():
+            if name not in self.nodes:
+                raise ValueError(f"Interrupt node `{name}` not found")
+        self._compiled = True
+        return self
+
+    def compile(
+        self,
+        checkpointer: Any = None,
+        *,
+        cache: Any = None,
+        store: Any = None,
+        interrupt_before: Literal["*"] | Sequence[str] | None = None,
+        interrupt_after: Literal["*"] | Sequence[str] | None = None,
+        debug: bool = False,
+        name: str = "LangGraph",
+    ) -> CompiledStateGraph:
+        """Check the graph and make it runnable.
+
+        Args:
+            checkpointer: A saver that keeps the state of threads between runs.
+            debug: Whether runs print their `values` and `updates`.
+            name: What the graph is called.
+
+        Raises:
+            ValueError: The graph is not sound; the message names the node or edge.
+            TypeError: The checkpointer is none.
+            NotSupported: An option that Fleetgraph does not have yet.
+        """
+        from fleetgraph.checkpoint.base import check_saver
+
+        breakpoints = [*(interrupt_before or ()), *(interrupt_after or ())]
+        self.validate([] if "*" in breakpoints else breakpoints)
+        unsupported = {
+            "cache": cache,
+            "store": store,
+            "interrupt_before": interrupt_before,
+            "interrupt_after": interrupt_after,
+            "debug": debug,
+        }
+        for option, value in unsupported.items():
+            if value:
+                raise NotSupported(f"compile({option}=...)")
+        check_saver(checkpointer)
+        return CompiledStateGraph(
+            builder=self,
+            program=self._program(name),
+            checkpointer=checkpointer,
+            name=name,
+            module=sys._getframe(1).f_globals.get("__name__"),  # where to look for the graph's own name
+        )
+
+    def _program(self, name: str) -> Program:
+        channels: dict[str, BaseChannel] = dict(self.channels)
+        channels[START] = EphemeralValue(self.input_schema, key=START)
+        channels[TASKS] = Topic(Send, accumulate=False, key=TASKS)
+        triggers: dict[str, list[str]] = {}
+        writes: dict[str, list[Write]] = {START: []} | {node: [] for node in self.nodes}
+        for node in self.nodes:
+            trigger = trigger_of(node)
+            channels[trigger] = EphemeralValue(Any, guard=False, key=trigger)
+            triggers[node] = [trigger]
+        for start, end in self.edges:
+            if end != END:
+                writes[start].append((trigger_of(end), None))
+        for starts, end in self.joins:
+            if end == END:
+                continue
+            join = f"join:{'+'.join(starts)}:{end}"
+            channels[join] = NamedBarrierValue(str, starts, key=join)
+            triggers[end].append(join)
+            for start in starts:
+                writes[start].append((join, start))
+        keys = (*self.channels, *self.managed)
+        nodes = {
+            START: NodeProgram(
+                name=START,
+                callee=None,
+                triggers=(START,),
+                reading=Reading(START, {}, None),
+                updates=updates_of(tuple(self.schemas[self.input_schema].channels)),
+                edges=tuple(writes[START]),
+                branches=self._branch_programs(START),
+                hidden=True,
+            )
+        }
+        for node, spec in self.nodes.items():
+            nodes[node] = NodeProgram(
+                name=node,
+                callee=spec.callee,
+                triggers=tuple(sorted(triggers[node])),
+                reading=self._reading(spec.input_schema),
+                updates=updates_of(keys),
+                edges=tuple(writes[node]),
+                branches=self._branch_programs(node),
+                metadata=spec.metadata,
+                retry=spec.retry,
+            )
+        output_keys = tuple(self.schemas[self.output_schema].channels)
+        return Program(
+            name=name,
+            nodes=nodes,
+            channels=channels,
+            output_keys=ROOT if output_keys == (ROOT,) else output_keys,
+            stream_keys=ROOT if tuple(self.channels) == (ROOT,) else tuple(self.channels),
+            signature=self._signature(channels, nodes),
+        )
+
+    def _branch_programs(self, source: str) -> tuple[BranchProgram, ...]:
+        own_schema = self.nodes[source].input_schema if source in self.nodes else self.state_schema
+        return tuple(
+            BranchProgram(
+                branch=branch,
+                reading=self._reading(branch.input_schema or own_schema),
+                passthrough=branch.input_schema is None,
+            )
+            for branch in self.branches.get(source, {}).values()
+        )
+
+    def _reading(self, schema: Any) -> Reading:
+        described = self.schemas[schema]
+        keys = tuple(described.channels)
+        if keys == (ROOT,):
+            return Reading(ROOT, {}, None)
+        return Reading(keys, described.managed, coercion_of(schema))
+
+    def _signature(self, channels: Mapping[str, BaseChannel], nodes: Mapping[str, NodeProgram]) -> str:
+        """The graph's shape in words: nodes, what they read, edges, branches, channels."""
+        lines = [f"channel {name} {channel.signature}" for name, channel in sorted(channels.items())]
+        for name, node in sorted(nodes.items()):
+            reads = ",".join(sorted([*node.reading.channels, *node.reading.managed]))
+            edges = ",".join(sorted(channel for channel, _ in node.edges))
+            lines.append(f"node {name} on {','.join(node.triggers)} reads {reads} then {edges}")
+            for b in node.branches:
+                ends = sorted(f"{key}={end}" for key, end in (b.branch.ends or {}).items())
+                lines.append(f"branch {name} {b.branch.name} to {','.join(ends) or '*'}")
+        return "\n".join(lines)
+
+    def _add_schema(self, schema: Any, managed_allowed: bool = True) -> None:
+        if schema in self.schemas:
+            return
+        described = read_schema(schema)
+        if described.managed and not managed_allowed:
+            names = ", ".join(described.managed)
+            raise ValueError(
+                f"Invalid managed channels detected in {getattr(schema, '__name__', '')}: {names}."
+                " Managed channels are not permitted in Input/Output schema."
+            )
+        self.schemas[schema] = described
+        for key, channel in described.channels.items():
+            known = self.channels.get(key)
+            if known is None:
+                self.channels[key] = channel
+            elif type(channel).__name__ != "LastValue" and known.signature != channel.signature:
+                raise ValueError(f"Channel '{key}' already exists with a different type")
+        self.managed.update(described.managed)
+
+    def _warn_if_compiled(self, what: str) -> None:
+        if self._compiled:
+            logger.warning(
+                "Adding %s to a graph that has already been compiled. This will not be reflected in the compiled graph.",
+                what,
+            )
+
+
+def _command_destinations(action: Any) -> tuple[str, ...]:
+    """The targets in a return annotation `Command[Literal["a", "b"]]`, alone or in a union."""
+    answer = type_hints(action).get("return")
+    options = get_args(answer) if get_origin(answer) in (typing.Union, types.UnionType) else (answer,)
+    for option in options:
+        if get_origin(option) is Command and (args := get_args(option)) and get_origin(args[0]) is Literal:
+            return get_args(args[0])
+    return ()
