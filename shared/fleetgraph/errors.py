@@ -155,6 +155,22 @@ class RedisUnavailable(FleetgraphError):
     """No Redis answers at the URL, or it is too old."""
 
 
+class TaskLost(FleetgraphError):
+    """Every worker that was given a task vanished while it ran it."""
+
+    def __init__(self, node: str, task: str, attempts: int) -> None:
+        self.node = node
+        self.task = task
+        self.attempts = attempts
+        super().__init__(node, task, attempts)
+
+    def __str__(self) -> str:
+        return (
+            f"task {self.task} of node {self.node!r} was given to a worker {self.attempts} times, and each time the "
+            "worker vanished while it ran it. Look for what the node does to the process: memory, a crash, os._exit."
+        )
+
+
 class FleetError(FleetgraphError):
     """A fleet could not be started, or was used in a way it can't serve."""
 

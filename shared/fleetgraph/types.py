@@ -94,6 +94,8 @@ class Overwrite:
     """Replaces a reducer channel's value instead of being folded into it."""
 
     value: Any
+    type: Literal["__overwrite__"] = "__overwrite__"
+    """What tells it from other data once it is JSON."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -217,6 +217,7 @@ class CompiledStateGraph:
         if stream_mode is None:
             stream_mode = "values" if running_inside_a_task() else "updates"
         merged = merge_configs(self._bound_config, config)
+        saver = self._saver(merged)
         keys = self.program.stream_keys if output_keys is None else output_keys
         for key in (keys,) if isinstance(keys, str) else keys:
             if key not in self.program.channels:
@@ -225,9 +226,15 @@ class CompiledStateGraph:
             input=input,
             config=merged,
             context=self._coerced_context(context),
-            format=ChunkFormat.of(stream_mode, subgraphs, version, coercion_of(self.builder.state_schema)),
+            format=ChunkFormat.of(
+                stream_mode,
+                subgraphs,
+                version,
+                coercion_of(self.builder.output_schema),
+                coercion_of(self.builder.state_schema),
+            ),
             output_keys=keys if isinstance(keys, str) else tuple(keys),
-            checkpointer=self._saver(merged),
+            checkpointer=saver,
         )
 
     def _saver(self, config: RunnableConfig) -> Any:
@@ -243,6 +250,7 @@ class CompiledStateGraph:
             )
         if "thread_id" not in configurable:
             raise KeyError("thread_id")
+        configurable["thread_id"] = str(configurable["thread_id"])
         return self.checkpointer
 
     def _coerced_context(self, context: Any) -> Any:

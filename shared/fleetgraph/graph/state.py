@@ -128,9 +128,7 @@ class StateGraph:
                 raise NotSupported(f"add_node({option}=...)")
         if not isinstance(node, str):
             action = node
-            name = own_name(action) or getattr(action, "__name__", None)
-            if name is None:
-                raise ValueError("Node name must be provided if action is not a function")
+            name = _default_name(action)
         elif action is None:
             raise ValueError(f"Node `{node}` needs a function: add_node(name, function)")
         else:
@@ -222,7 +220,7 @@ class StateGraph:
             if isinstance(node, tuple):
                 name, action = cast("tuple[str, Any]", node)
             else:
-                name, action = own_name(node) or getattr(node, "__name__", type(node).__name__), node
+                name, action = _default_name(node), node
             if name in self.nodes:
                 raise ValueError(
                     f"Node names must be unique: node with the name '{name}' already exists. "
@@ -435,6 +433,10 @@ class StateGraph:
                 "Adding %s to a graph that has already been compiled. This will not be reflected in the compiled graph.",
                 what,
             )
+
+
+def _default_name(action: Any) -> str:
+    return own_name(action) or getattr(action, "__name__", type(action).__name__)
 
 
 def _command_destinations(action: Any) -> tuple[str, ...]:

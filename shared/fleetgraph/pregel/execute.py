@@ -23,12 +23,15 @@ from fleetgraph.stream import messages
 from fleetgraph.types import Send
 
 _Steps = Generator[tuple[Callee, Any], Any, list[Write]]
+"""Asks for calls of user code, is sent what they return, and returns the task's writes."""
 
 
 def execute(
     program: Program, task: Task, emit: Emitter, config: Mapping[str, Any], context: Any = None
 ) -> list[Write]:
     """Run a task in this thread and return its writes, in order.
+
+    When it raises, `task.writes` holds what the node had written before a path function behind it failed.
 
     Args:
         program: The graph the task belongs to.
@@ -56,6 +59,8 @@ def execute(
                         result = callee.call(value, running)
             except Exception as error:
                 time.sleep(_retry_delay(running, error))
+    except GraphBubbleUp:
+        raise
     except BaseException as error:
         error.add_note(f"During task with name '{task.name}' and id '{task.id}'")
         raise
@@ -83,6 +88,8 @@ async def aexecute(
                         result = await callee.acall(value, running)
             except Exception as error:
                 await asyncio.sleep(_retry_delay(running, error))
+    except GraphBubbleUp:
+        raise
     except BaseException as error:
         error.add_note(f"During task with name '{task.name}' and id '{task.id}'")
         raise
@@ -93,8 +100,10 @@ async def aexecute(
 def _steps(program: Program, running: TaskContext) -> _Steps:
     task, node = running.task, running.node
     messages.saw_input(running)
+    writes = task.writes = []
     returned = task.input if node.callee is None else (yield node.callee, task.input)
-    writes = [*node.updates(returned), *node.edges]
+    writes += node.updates(returned)
+    writes += node.edges
     for branch in node.branches:
         answer = yield branch.branch.callee, _seen_by(branch, program, task, writes, returned)
         for destination in branch.branch.destinations(answer):

@@ -70,7 +70,7 @@ def stream(program: Program, request: RunRequest) -> Iterator[Any]:
     def told(outcome: Outcome) -> list[Instruction]:
         task, writes, error = outcome
         if error is not None:
-            return machine.failed(task.id, error)
+            return machine.failed(task.id, error, task.writes)
         return machine.finished(task.id, writes or [])
 
     pending = deque(machine.start(request.input))
@@ -158,7 +158,7 @@ async def astream(program: Program, request: RunRequest) -> AsyncIterator[Any]:
     def told(outcome: Outcome) -> list[Instruction]:
         task, writes, error = outcome
         if error is not None:
-            return machine.failed(task.id, error)
+            return machine.failed(task.id, error, task.writes)
         return machine.finished(task.id, writes or [])
 
     pending = deque(machine.start(request.input))

@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
 from fleetgraph.channels.base import MISSING, BaseChannel
@@ -26,6 +26,7 @@ from fleetgraph.errors import (
     ErrorCode,
     GraphRecursionError,
     NotSupported,
+    ParentCommand,
     coded,
 )
 from fleetgraph.pregel import payloads
@@ -134,9 +135,9 @@ class Machine:
         """
         return self._answer(self._finished, task_id, writes)
 
-    def failed(self, task_id: str, error: BaseException) -> list[Instruction]:
-        """A task raised. The first failure ends the run."""
-        return self._answer(self._failed, task_id, error)
+    def failed(self, task_id: str, error: BaseException, writes: Sequence[Write] = ()) -> list[Instruction]:
+        """A task raised, after these writes. The first failure ends the run; the writes are shown, and dropped."""
+        return self._answer(self._failed, task_id, error, writes)
 
     def cancel(self, error: BaseException) -> list[Instruction]:
         """End the run from outside."""
@@ -223,12 +224,18 @@ class Machine:
         if not self.unfinished:
             self._end_superstep()
 
-    def _failed(self, task_id: str, error: BaseException) -> None:
+    def _failed(self, task_id: str, error: BaseException, writes: Sequence[Write] = ()) -> None:
         if self.over or task_id not in self.unfinished:
             return
         task = self.tasks[task_id]
+        if isinstance(error, ParentCommand):  # a signal on its way to a graph around this one, and there is none
+            self._finish(ParentCommand(replace(error.args[0], graph="")))
+            return
         if self.settings.saving:
             self._out.append(SaveWrites(self._checkpoint_config(), task, [(ERROR, error)]))
+        task.writes = list(writes)
+        if task.writes:
+            self._emit_updates(task)
         self._emit_result(task, error)
         self._finish(error)
 

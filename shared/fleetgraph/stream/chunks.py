@@ -6,10 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
+from fleetgraph.constants import START
 from fleetgraph.types import STREAM_MODES, GraphOutput, StreamMode
 
 Version = Literal["v1", "v2"]
 Namespace = tuple[str, ...]
+Coercion = Callable[[dict[str, Any]], Any]
+"""Makes an instance of a schema out of a mapping."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +24,16 @@ class ChunkFormat:
         labelled: Whether each chunk says its mode, which it does when modes were given as a list.
         subgraphs: Whether each chunk says its namespace.
         version: `v2` makes every chunk a `StreamPart`.
-        coerce: Makes the state's class out of a `values` payload, for `v2`.
+        coerce_output: Makes the output schema's class out of a `values` payload, for `v2`.
+        coerce_state: Makes the state's class out of the values of a checkpoint, for `v2`.
     """
 
     modes: frozenset[str]
     labelled: bool
     subgraphs: bool
     version: Version
-    coerce: Callable[[dict[str, Any]], Any] | None = None
+    coerce_output: Coercion | None = None
+    coerce_state: Coercion | None = None
 
     @classmethod
     def of(
@@ -36,7 +41,8 @@ class ChunkFormat:
         stream_mode: StreamMode | Sequence[StreamMode],
         subgraphs: bool,
         version: Version,
-        coerce: Callable[[dict[str, Any]], Any] | None,
+        coerce_output: Coercion | None,
+        coerce_state: Coercion | None,
     ) -> ChunkFormat:
         """The format that a call's arguments ask for.
 
@@ -47,7 +53,8 @@ class ChunkFormat:
             raise ValueError(f"Unknown version {version!r}: choose 'v1' or 'v2'.")
         modes = (stream_mode,) if isinstance(stream_mode, str) else tuple(stream_mode)
         check_modes(modes)
-        return cls(frozenset(modes), isinstance(stream_mode, list), subgraphs, version, coerce)
+        labelled = isinstance(stream_mode, list)
+        return cls(frozenset(modes), labelled, subgraphs, version, coerce_output, coerce_state)
 
     def chunk(self, mode: str, payload: Any, ns: Namespace = ()) -> Any:
         """The chunk for one payload."""
@@ -65,9 +72,21 @@ class ChunkFormat:
                 state = dict(cast("Mapping[str, Any]", payload))
                 part["interrupts"] = tuple(state.pop("__interrupt__"))
                 part["data"] = state
-            if self.coerce is not None and isinstance(part["data"], dict) and not ns:
-                part["data"] = self.coerce(cast("dict[str, Any]", part["data"]))
+            part["data"] = _coerced(part["data"], self.coerce_output)
+        elif mode == "checkpoints":
+            part["data"] = self._checkpoint(payload)
+        elif mode == "debug" and payload["type"] == "checkpoint":
+            part["data"] = {**payload, "payload": self._checkpoint(payload["payload"])}
         return part
+
+    def _checkpoint(self, payload: dict[str, Any]) -> dict[str, Any]:
+        if START in payload["next"]:  # the input has not been applied: no instance of the state could be made
+            return payload
+        return {**payload, "values": _coerced(payload["values"], self.coerce_state)}
+
+
+def _coerced(state: Any, coerce: Coercion | None) -> Any:
+    return coerce(cast("dict[str, Any]", state)) if coerce is not None and isinstance(state, dict) else state
 
 
 class Result:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
-from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.callbacks import AsyncCallbackManager, BaseCallbackHandler, CallbackManager
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, LLMResult
 
@@ -14,6 +14,22 @@ from fleetgraph.constants import TAG_NOSTREAM
 from fleetgraph.pregel.context import TaskContext
 
 T = TypeVar("T")
+
+
+def callbacks_for(running: TaskContext) -> CallbackManager | AsyncCallbackManager:
+    """The callbacks of a task's config: the caller's, and ours, with the task's tags and metadata.
+
+    A manager hands tags and metadata down to whatever runs inside the node, also where that is called with a config
+    of its own.
+    """
+    manager = AsyncCallbackManager if running.node.is_async else CallbackManager
+    callbacks = manager.configure(
+        inheritable_callbacks=running.run_config.get("callbacks"),
+        inheritable_tags=running.config["tags"],
+        inheritable_metadata=running.metadata,
+    )
+    callbacks.add_handler(MessagesHandler(running), inherit=True)
+    return callbacks
 
 
 class MessagesHandler(BaseCallbackHandler):

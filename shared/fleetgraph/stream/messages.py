@@ -44,16 +44,9 @@ def _inside_langchain(running: TaskContext, wanted: bool) -> Iterator[None]:
     from langchain_core.runnables.config import var_child_runnable_config
 
     if wanted:
-        from fleetgraph.stream.langchain import MessagesHandler
+        from fleetgraph.stream.langchain import callbacks_for
 
-        config = running.config
-        given = config.get("callbacks")
-        handler = MessagesHandler(running)
-        if given is None or isinstance(given, list):
-            config["callbacks"] = [*(cast("list[Any]", given or [])), handler]
-        else:
-            config["callbacks"] = given.copy()
-            config["callbacks"].add_handler(handler, inherit=True)
+        running.config["callbacks"] = callbacks_for(running)
     entered = var_child_runnable_config.set(cast(Any, running.config))
     try:
         yield

@@ -57,5 +57,6 @@ class Outcome:
     attempt: int
     worker: str
     writes: list[tuple[str, Any]] | None
-    """The task's writes, in order; None when it failed."""
+    """The task's writes, in order; those before a path function failed, if `error` tells of one."""
     error: BaseException | None
+    """Why it failed; None when it did not."""

@@ -1,0 +1,1 @@
+"""Reading runs from outside the process that coordinates them."""

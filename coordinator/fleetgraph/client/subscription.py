@@ -1,0 +1,163 @@
+"""Following a run's events: live from its channel, and from its log what the channel did not deliver.
+
+Pub/sub forgets what it could not deliver: before the subscription, across a reconnect, or to a reader too slow for
+Redis's buffers. The log remembers. So a gap in the numbers, a reconnect, or silence sends the reader to the log.
+A reader that does not read costs nobody anything: at worst Redis cuts its connection, and it catches up later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, Final, Self, cast
+
+import redis
+import redis.asyncio
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from fleetgraph.client.sequence import Sequence
+from fleetgraph.wire import keys
+from fleetgraph.wire.codec import Codec
+from fleetgraph.wire.events import RUN, Event, decode_message
+
+SILENCE_SECONDS: Final = 1.0
+"""How long the channel may be silent before the log is looked at: what a lost last message can cost at most."""
+
+_RECONNECT_SECONDS: Final = 0.05
+"""Pause before trying a lost connection again."""
+
+_LOG_BATCH: Final = 200
+"""Messages read from the log at once."""
+
+
+class Subscription:
+    """The events of one run, each once and in order, up to the one that ends it. A context manager.
+
+    Entering it subscribes and waits for Redis to acknowledge that; only then should the run be started.
+
+    Args:
+        client: The Redis to read from.
+        run: The run's id.
+        codec: Decodes its events.
+        idle: Called whenever the run is silent; may raise to give up.
+        after: Seq of the last event already known.
+    """
+
+    def __init__(
+        self, client: redis.Redis, run: str, codec: Codec, idle: Callable[[], None], after: int = 0
+    ) -> None:
+        self._client = client
+        self._run = run
+        self._codec = codec
+        self._idle = idle
+        self._sequence = Sequence(run, after)
+        self._pubsub: Any = client.pubsub()
+
+    def __enter__(self) -> Self:
+        self._pubsub.subscribe(keys.events(self._run))
+        while (message := self._pubsub.get_message(timeout=SILENCE_SECONDS)) is None:
+            self._idle()
+        assert message["type"] == "subscribe", message
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pubsub.close()
+
+    def __iter__(self) -> Iterator[Event]:
+        while True:
+            for event in self._next():
+                yield event
+                if event.mode == RUN:
+                    return
+
+    def _next(self) -> list[Event] | Iterator[Event]:
+        try:
+            message = self._pubsub.get_message(timeout=SILENCE_SECONDS)
+        except (RedisConnectionError, RedisTimeoutError):
+            self._idle()
+            time.sleep(_RECONNECT_SECONDS)  # nothing to wait for but Redis itself
+            return self._from_log()
+        if message is None:
+            self._idle()
+            return self._from_log()
+        if message["type"] != "message":  # subscribed anew, after a reconnect
+            return self._from_log()
+        fresh = self._sequence.from_channel(decode_message(self._codec, message["data"]))
+        return self._from_log() if fresh is None else fresh
+
+    def _from_log(self) -> Iterator[Event]:
+        while True:
+            start = f"{self._sequence.last + 1}-0"
+            try:
+                entries = cast(
+                    "list[tuple[bytes, dict[bytes, bytes]]]",
+                    self._client.xrange(keys.log(self._run), start, "+", count=_LOG_BATCH),  # pyright: ignore[reportUnknownMemberType]
+                )
+            except (RedisConnectionError, RedisTimeoutError):
+                return  # Redis is away; the next silence looks again
+            yield from self._sequence.from_log(decode_message(self._codec, fields[b"m"]) for _, fields in entries)
+            if len(entries) < _LOG_BATCH:
+                return
+
+
+class AsyncSubscription:
+    """The async twin of `Subscription`."""
+
+    def __init__(
+        self, client: redis.asyncio.Redis, run: str, codec: Codec, idle: Callable[[], None], after: int = 0
+    ) -> None:
+        self._client = client
+        self._run = run
+        self._codec = codec
+        self._idle = idle
+        self._sequence = Sequence(run, after)
+        self._pubsub: Any = client.pubsub()
+
+    async def __aenter__(self) -> Self:
+        await self._pubsub.subscribe(keys.events(self._run))
+        while (message := await self._pubsub.get_message(timeout=SILENCE_SECONDS)) is None:
+            self._idle()
+        assert message["type"] == "subscribe", message
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._pubsub.aclose()
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        while True:
+            async for event in self._next():
+                yield event
+                if event.mode == RUN:
+                    return
+
+    async def _next(self) -> AsyncIterator[Event]:
+        fresh: list[Event] | None = None
+        try:
+            message = await self._pubsub.get_message(timeout=SILENCE_SECONDS)
+        except (RedisConnectionError, RedisTimeoutError):
+            message = None
+            await asyncio.sleep(_RECONNECT_SECONDS)  # nothing to wait for but Redis itself
+        if message is None:
+            self._idle()
+        elif message["type"] == "message":
+            fresh = self._sequence.from_channel(decode_message(self._codec, message["data"]))
+        if fresh is not None:
+            for event in fresh:
+                yield event
+            return
+        async for event in self._from_log():
+            yield event
+
+    async def _from_log(self) -> AsyncIterator[Event]:
+        while True:
+            start = f"{self._sequence.last + 1}-0"
+            try:
+                entries: Any = await self._client.xrange(keys.log(self._run), start, "+", count=_LOG_BATCH)  # pyright: ignore
+            except (RedisConnectionError, RedisTimeoutError):
+                return  # Redis is away; the next silence looks again
+            for event in self._sequence.from_log(decode_message(self._codec, fields[b"m"]) for _, fields in entries):
+                yield event
+            if len(entries) < _LOG_BATCH:
+                return

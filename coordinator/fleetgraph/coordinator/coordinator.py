@@ -1,0 +1,212 @@
+"""The coordinator: one thread that drives any number of runs, on one blocking pop of its inbox."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any, Final
+from uuid import uuid4
+
+from redis import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from fleetgraph.coordinator.run import Limits, Run
+from fleetgraph.coordinator.workers import WorkerWatch
+from fleetgraph.errors import DecodeError, FleetError
+from fleetgraph.graph.compiled import CompiledStateGraph
+from fleetgraph.lookup import GraphRegistry
+from fleetgraph.pregel.run import RunRequest
+from fleetgraph.wire import keys
+from fleetgraph.wire.messages import GraphRef
+from fleetgraph.wire.tasks import unreadable_outcome
+from fleetgraph.wire.transitions import LEASE, Call, command, execute_all, lost, try_all
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS: Final = 1
+"""How long a pop of the inbox blocks: the longest the coordinator is late for anything that is no message."""
+
+BATCH: Final = 1000
+"""Outcomes taken from the inbox at once."""
+
+_WAKE: Final = b""
+"""A message that only says: look at what this process wants done."""
+
+_LONGEST_BACKOFF_SECONDS: Final = 2.0
+
+
+class Coordinator:
+    """Drives runs: starts them, takes in what workers report, schedules what follows.
+
+    Everything that touches a run happens in the coordinator's own thread; other threads leave requests and wake it.
+    """
+
+    def __init__(self, client: Redis, registry: GraphRegistry, limits: Limits) -> None:
+        self.id = uuid4().hex
+        self._client = client
+        self._registry = registry
+        self._limits = limits
+        self._inbox = keys.inbox(self.id)
+        self._runs: dict[str, Run] = {}
+        self._wanted: deque[tuple[str, Run]] = deque()
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+        self._failure: BaseException | None = None
+        self._lock = threading.Lock()
+
+    # --- from other threads --------------------------------------------------------------------------------------
+
+    def new_run(self, graph: CompiledStateGraph, ref: GraphRef, queue: str, request: RunRequest) -> Run:
+        """A run that has an id, and starts once it is submitted."""
+        return Run(graph, ref, request, self._registry.codec, queue, self.id, self._limits)
+
+    def submit(self, run: Run) -> None:
+        """Start a run.
+
+        Raises:
+            FleetError: The coordinator is closed.
+            redis.RedisError: Redis could not be reached.
+        """
+        with self._lock:
+            self.check()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._main, name="fleetgraph-coordinator", daemon=True)
+                self._thread.start()
+        self._wanted.append(("begin", run))
+        self._wake()
+
+    def cancel(self, run: Run) -> None:
+        """Cancel a run, if it has not ended: what is queued is removed, what is running no longer counts."""
+        if run.ended or self._stopping or self._failure is not None:
+            return
+        self._wanted.append(("cancel", run))
+        with suppress(RedisError):  # then it is noticed at the next look, a second later
+            self._wake()
+
+    def check(self) -> None:
+        """Raise what stopped the coordinator, if something did.
+
+        Raises:
+            FleetError: It is not running.
+        """
+        if self._failure is not None:
+            raise FleetError(f"The coordinator stopped: {self._failure!r}") from self._failure
+        if self._stopping:
+            raise FleetError("The fleet is closed.")
+
+    def close(self) -> None:
+        """Cancel the runs that go on, and stop."""
+        with self._lock:
+            self._stopping = True
+            thread = self._thread
+        if thread is not None:
+            thread.join()
+
+    def _wake(self) -> None:
+        expiring = command("EXPIRE", self._inbox, int(keys.INBOX_TTL.total_seconds()))
+        execute_all(self._client, [command("RPUSH", self._inbox, _WAKE), expiring])
+
+    # --- its own thread ------------------------------------------------------------------------------------------
+
+    def _main(self) -> None:
+        try:
+            self._loop()
+        except BaseException as error:
+            logger.exception("coordinator %s stopped", self.id)
+            self._failure = error
+
+    def _loop(self) -> None:
+        messages: list[bytes] = []
+        watch = WorkerWatch(self._client)
+        checked = time.monotonic()
+        while not self._stopping:
+            if not messages:
+                messages = self._wait()
+            calls = [call for message in messages for call in self._handle(message)]
+            calls += self._handle_wanted()
+            if time.monotonic() - checked >= POLL_SECONDS:
+                checked = time.monotonic()
+                calls += self._find_lost()
+                watch.look(self._queues())
+            messages = self._send(calls) if calls else []
+        self._send([call for run in list(self._runs.values()) for call in run.cancel()])
+        self._send([command("DEL", self._inbox)])
+
+    def _wait(self) -> list[bytes]:
+        try:
+            popped = self._client.execute_command("BLPOP", self._inbox, POLL_SECONDS)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        except (RedisConnectionError, RedisTimeoutError) as error:
+            logger.warning("coordinator %s: Redis does not answer, trying again: %s", self.id, error)
+            time.sleep(POLL_SECONDS)  # nothing to wait for but Redis itself
+            return []
+        return [] if popped is None else [popped[1]]
+
+    def _handle(self, message: bytes) -> list[Call[Any]]:
+        if message == _WAKE:
+            return []
+        try:
+            outcome = self._registry.codec.decode_outcome(message)
+        except DecodeError as error:
+            outcome = unreadable_outcome(message, error)
+            if outcome is None:
+                logger.error("coordinator %s: threw away an unreadable message: %s", self.id, error)
+                return []
+        run = self._runs.get(outcome.run)
+        return [] if run is None else self._settled(run, run.deliver(outcome))
+
+    def _handle_wanted(self) -> list[Call[Any]]:
+        calls: list[Call[Any]] = []
+        while self._wanted:
+            what, run = self._wanted.popleft()
+            if what == "begin":
+                self._runs[run.id] = run
+                calls += self._settled(run, run.begin())
+            else:
+                calls += self._settled(run, run.cancel())
+        return calls
+
+    def _settled(self, run: Run, calls: list[Call[Any]]) -> list[Call[Any]]:
+        if run.ended:
+            self._runs.pop(run.id, None)
+        return calls
+
+    def _queues(self) -> set[str]:
+        return {run.queue for run in self._runs.values() if run.waiting}
+
+    def _find_lost(self) -> list[Call[Any]]:
+        queues = self._queues()
+        if not queues:
+            return []
+        calls: list[Call[Any]] = []
+        for routes in self._retrying([lost(queue, lease=LEASE) for queue in queues]):
+            for route in routes:
+                if run := self._runs.get(route.run):
+                    calls += self._settled(run, run.lose(route.task, route.attempt))
+        return calls
+
+    def _send(self, calls: list[Call[Any]]) -> list[bytes]:
+        """Send the calls and take what has arrived meanwhile, in one round trip."""
+        *results, arrived = self._retrying([*calls, command("LPOP", self._inbox, BATCH)])
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+        return arrived or []
+
+    def _retrying(self, calls: list[Call[Any]]) -> list[Any]:
+        """Send calls, again and again while Redis is away: each of them may be sent twice without harm."""
+        backoff = timedelta(milliseconds=50).total_seconds()
+        while True:
+            try:
+                return try_all(self._client, calls)
+            except (RedisConnectionError, RedisTimeoutError) as error:
+                if self._stopping:
+                    return [None for _ in calls]
+                logger.warning("coordinator %s: Redis does not answer, trying again: %s", self.id, error)
+                time.sleep(backoff)  # nothing to wait for but Redis itself
+                backoff = min(backoff * 2, _LONGEST_BACKOFF_SECONDS)

@@ -1,0 +1,277 @@
+"""`Fleet`: where a graph runs when it is run `on` something."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, Self
+
+import redis
+import redis.asyncio
+
+from fleetgraph.client.subscription import AsyncSubscription, Subscription
+from fleetgraph.coordinator import Coordinator, Limits, Run
+from fleetgraph.errors import FleetError
+from fleetgraph.graph.compiled import CompiledStateGraph, Engine
+from fleetgraph.local_workers import LocalWorkers
+from fleetgraph.lookup import GraphRegistry, Located, being_loaded, locate
+from fleetgraph.pregel.run import RunRequest
+from fleetgraph.redis_server import RedisServer, check_server
+from fleetgraph.wire.connection import connect
+from fleetgraph.wire.events import RUN
+from fleetgraph.wire.messages import GraphRef
+
+DEFAULT_QUEUE: Final = "fleetgraph"
+"""The queue that fleets and workers share unless told otherwise."""
+
+
+class Fleet:
+    """A Redis and the workers that listen on it.
+
+    Coordinates the runs it is given itself, in a thread of this process. Nothing is connected or started before the
+    first run.
+
+    Args:
+        url: Of the Redis, 6.2 or newer, or Valkey: `redis://host:6379/0`.
+        queue: The queue its workers listen on (`fleetgraph worker --queue`).
+        retention: How long a run's events stay in Redis after its end.
+        log_events: About how many messages of a run are kept for readers that fall behind.
+
+    Example:
+        >>> fleet = Fleet("redis://queue:6379/0")
+        >>> for chunk in graph.on(fleet).stream(inputs, stream_mode="updates"):
+        ...     print(chunk)
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        queue: str = DEFAULT_QUEUE,
+        retention: timedelta = timedelta(hours=1),
+        log_events: int = 10_000,
+    ) -> None:
+        self._url = url
+        self._queue = queue
+        self._limits = Limits(retention, log_events)
+        self._registry = GraphRegistry()
+        self._lock = threading.RLock()
+        self._opened = ExitStack()
+        self._client: redis.Redis | None = None
+        self._coordinator: Coordinator | None = None
+
+    @staticmethod
+    def local(workers: int = 2, *, concurrency: int = 8) -> Fleet:
+        """A Redis and worker processes on this machine, started when they are needed and gone at the end.
+
+        The script that uses it needs an `if __name__ == "__main__":` guard, as with `multiprocessing`: workers import
+        the script to find its graph. Use it as a context manager.
+
+        Args:
+            workers: Worker processes for each graph.
+            concurrency: Tasks that each of them runs at once.
+        """
+        return _LocalFleet(workers, concurrency)
+
+    @staticmethod
+    def inline(workers: int = 1, *, concurrency: int = 8, url: str | None = None) -> Fleet:
+        """Workers in threads of this process, over a real Redis: the whole way that tasks and events go, with graphs
+        from anywhere, also from notebooks and inside functions. For tests and for trying out.
+
+        Args:
+            workers: Workers.
+            concurrency: Tasks that each of them runs at once.
+            url: A Redis to use instead of one that is started for the purpose.
+        """
+        return _InlineFleet(workers, concurrency, url)
+
+    # --- lifetime ------------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Cancel the runs that go on and free everything the fleet holds. It can't be used again."""
+        with self._lock:
+            coordinator, self._coordinator = self._coordinator, None
+            if coordinator is not None:
+                coordinator.close()
+            self._opened.close()
+            self._client = None
+
+    @property
+    def url(self) -> str:
+        """The URL of the fleet's Redis; starts that Redis, where the fleet has its own."""
+        return self._url
+
+    def _connected(self) -> tuple[redis.Redis, Coordinator]:
+        """The connection and the coordinator, made at first use.
+
+        Raises:
+            RedisUnavailable: No Redis answers at the URL, or it is too old.
+            FleetError: This is code that a worker is importing to find its graph.
+        """
+        if (reference := being_loaded()) is not None:
+            raise FleetError(
+                f"{reference} runs a graph on a fleet while it is being imported, which is what a worker does to find "
+                "its graph. Put the code that runs graphs under `if __name__ == '__main__':`."
+            )
+        with self._lock:
+            if self._client is None or self._coordinator is None:
+                client = connect(self.url)
+                self._opened.callback(client.close)
+                check_server(client)
+                self._client = client
+                self._coordinator = Coordinator(client, self._registry, self._limits)
+            return self._client, self._coordinator
+
+    # --- running -------------------------------------------------------------------------------------------------
+
+    def engine_for(self, graph: CompiledStateGraph) -> Engine:
+        """What runs a graph on this fleet; `graph.on(fleet)` calls it.
+
+        Raises:
+            GraphNotFound: Workers could not find the graph, since it is no module-level variable.
+        """
+        return _FleetEngine(self, graph, self._locate(graph))
+
+    def _locate(self, graph: CompiledStateGraph) -> Located:
+        return locate(graph)
+
+    def _serve(self, graph: CompiledStateGraph, located: Located) -> str:
+        """See to it that workers have the graph. Returns the queue they listen on."""
+        return self._queue
+
+    def _new_run(self, graph: CompiledStateGraph, located: Located, request: RunRequest) -> _Started:
+        with self._lock:
+            client, coordinator = self._connected()
+            self._registry.add_graph(graph, located.name)
+            queue = self._serve(graph, located)
+        ref = GraphRef(located.name, graph.program.fingerprint)
+        return _Started(client, coordinator, coordinator.new_run(graph, ref, queue, request), self._check)
+
+    def _check(self) -> None:
+        """Raise if the fleet can't finish what it runs; called while a run is silent."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Started:
+    client: redis.Redis
+    coordinator: Coordinator
+    run: Run
+    check_fleet: Callable[[], None]
+
+    def check(self) -> None:
+        self.coordinator.check()
+        self.check_fleet()
+
+
+class _FleetEngine:
+    """Runs one graph on one fleet: the caller reads events, the coordinator does the rest."""
+
+    def __init__(self, fleet: Fleet, graph: CompiledStateGraph, located: Located) -> None:
+        self._fleet = fleet
+        self._graph = graph
+        self._located = located
+
+    def stream(self, graph: CompiledStateGraph, request: RunRequest) -> Iterator[Any]:
+        started = self._fleet._new_run(self._graph, self._located, request)  # pyright: ignore[reportPrivateUsage]
+        run = started.run
+        try:
+            with Subscription(started.client, run.id, run.codec, started.check) as events:
+                started.coordinator.submit(run)
+                for event in events:
+                    if event.mode == RUN:
+                        break
+                    yield request.format.chunk(event.mode, event.payload, event.ns)
+        finally:
+            started.coordinator.cancel(run)
+        if run.error is not None:
+            raise run.error
+
+    async def astream(self, graph: CompiledStateGraph, request: RunRequest) -> AsyncIterator[Any]:
+        started = await asyncio.to_thread(self._fleet._new_run, self._graph, self._located, request)  # pyright: ignore[reportPrivateUsage]
+        run = started.run
+        try:
+            async with (
+                redis.asyncio.Redis.from_url(self._fleet.url) as client,  # pyright: ignore[reportUnknownMemberType]
+                AsyncSubscription(client, run.id, run.codec, started.check) as events,
+            ):
+                await asyncio.to_thread(started.coordinator.submit, run)
+                async for event in events:
+                    if event.mode == RUN:
+                        break
+                    yield request.format.chunk(event.mode, event.payload, event.ns)
+        finally:
+            started.coordinator.cancel(run)
+        if run.error is not None:
+            raise run.error
+
+
+class _OwnRedis(Fleet):
+    """A fleet that starts its own Redis."""
+
+    _started_url: str | None = None
+
+    @property
+    def url(self) -> str:
+        with self._lock:
+            if self._url:
+                return self._url
+            if self._started_url is None:
+                self._started_url = self._opened.enter_context(RedisServer()).url
+            return self._started_url
+
+
+class _LocalFleet(_OwnRedis):
+    def __init__(self, workers: int, concurrency: int) -> None:
+        super().__init__("")
+        self._workers = workers
+        self._concurrency = concurrency
+        self._groups: dict[str, LocalWorkers] = {}
+
+    def _serve(self, graph: CompiledStateGraph, located: Located) -> str:
+        # Workers load their graphs when they start, so each graph gets workers, and a queue, of its own.
+        group = self._groups.get(located.name)
+        if group is None:
+            queue = f"{DEFAULT_QUEUE}-{len(self._groups) + 1}"
+            group = LocalWorkers(located.reference, self.url, queue, self._workers, self._concurrency)
+            self._groups[located.name] = self._opened.enter_context(group)
+        return group.queue
+
+    def _check(self) -> None:
+        for group in list(self._groups.values()):
+            group.check()
+
+
+class _InlineFleet(_OwnRedis):
+    def __init__(self, workers: int, concurrency: int, url: str | None) -> None:
+        super().__init__(url or "")
+        self._workers = workers
+        self._concurrency = concurrency
+        self._working = False
+
+    def _locate(self, graph: CompiledStateGraph) -> Located:
+        return Located(f"memory:{graph.name}-{id(graph.program):x}", "")
+
+    def _serve(self, graph: CompiledStateGraph, located: Located) -> str:
+        if not self._working:
+            from fleetgraph.worker import FleetWorker
+
+            for _ in range(self._workers):
+                client = connect(self.url)
+                self._opened.callback(client.close)
+                worker = FleetWorker(self._queue, client, self._registry, concurrency=self._concurrency)
+                self._opened.callback(worker.start_in_thread())
+            self._working = True
+        return self._queue
+
+
+__all__ = ["Fleet"]

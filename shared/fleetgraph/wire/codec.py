@@ -1,0 +1,443 @@
+"""Values as bytes and back: msgpack, with an extension for each kind of value that msgpack lacks.
+
+None, booleans, 64-bit integers, floats, text, bytes, lists and dicts (of any keys) are plain msgpack. All
+else is an extension whose data is one msgpack value again, the *plain form*:
+
+    code  value                    plain form
+    ----  -----------------------  ---------------------------------------------------------------------------
+     -1   datetime in UTC          msgpack's own timestamp: read, never written
+      1   tuple                    array
+      2   set                      array
+      3   frozenset                array
+      4   deque                    [array, maxlen or nil]
+      5   int beyond 64 bits       bin: two's complement, big-endian
+      6   complex                  [real, imaginary]
+      7   bytearray                bin
+      8   datetime                 ISO 8601 text, with its offset; in a named zone [text, zone, fold]
+      9   date                     ISO 8601 text
+     10   time                     as datetime
+     11   timedelta                [days, seconds, microseconds]
+     12   time zone                name in the time zone database, seconds east of UTC, or [seconds, name]
+     13   UUID                     text
+     14   Decimal                  text
+     15   Fraction                 [numerator, denominator]
+     16   path                     [PurePosixPath, PureWindowsPath, PosixPath or WindowsPath; text]
+     17   range                    [start, stop, step]
+     18   compiled pattern         [text or bin, flags]
+     19   IP address, network      [class in Python's ipaddress, text]
+     20   OrderedDict              map
+     21   Counter                  map
+     22   defaultdict              [name of a built-in type or nil, map]
+     30   enum member              [type, name of the member; the value of a flag]
+     31   dataclass, plain object  [type, map of attributes]
+     32   pydantic model           [type, fields, array of names set, extra or nil, private or nil]
+     33   subclass of a built-in   [type, content of the built-in part, attributes or nil]; also named tuples
+     34   exception                [type, message, bin: arguments, bin: attributes, notes, traceback]
+     40   numpy array              [data type, shape, bin in C order]
+     41   numpy scalar             [data type, bin]
+
+A *type* is `module:qualname`. Types of 30 to 33 are built only if they are on the allow-list: those the codec
+was given, those given to `fleetgraph.wire.allow`, Fleetgraph's own, LangChain's messages and documents. No
+name from the wire is imported; failures.py tells the one exception.
+
+A value arrives as what it was, of the same type, save that a fixed UTC offset becomes a `datetime.timezone`
+whatever class it was (pydantic has its own), a path of another operating system its pure twin, an array one
+in C order, and that results of `cached_property` stay behind. That two references are to one object is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final, NoReturn, Protocol, cast
+
+import msgpack  # pyright: ignore[reportMissingTypeStubs]
+
+from fleetgraph.errors import DecodeError
+from fleetgraph.wire import allowlist
+from fleetgraph.wire.arrays import array_plain, build_array, build_scalar
+from fleetgraph.wire.classes import Recipe, Unsupported, recipe_for
+from fleetgraph.wire.explain import explain, hint_for
+from fleetgraph.wire.failures import dismantle, rebuild
+from fleetgraph.wire.kinds import (
+    ARRAY,
+    BUILD,
+    DERIVED,
+    ENUM,
+    EXCEPTION,
+    MAX_NESTING,
+    MODEL,
+    OBJECT,
+    PLAIN,
+    SCALAR,
+    Build,
+    Plain,
+    Refusal,
+    SentByteArray,
+)
+from fleetgraph.wire.messages import Outcome, TaskMessage
+from fleetgraph.wire.names import shown_name, wire_name
+from fleetgraph.wire.shapes import message_from_array, message_to_array
+
+_NESTING_ON_STACK: Final = 6
+# Extensions up to this depth are unpacked by msgpack's unpackb, which puts 24 KB on the C stack each time:
+# threads may have little of it. Deeper ones take its Unpacker, which is on the heap, and half as fast.
+
+_LARGEST_KEPT: Final = 1 << 20  # bytes; an encoder whose buffers grew to more is not kept for the next value
+
+
+class _Packer(Protocol):
+    def pack(self, value: Any, /) -> bytes: ...
+
+
+_new_packer = cast("Callable[..., _Packer]", msgpack.Packer)  # pyright: ignore[reportUnknownMemberType]
+_new_unpacker = cast("Callable[..., Any]", msgpack.Unpacker)  # pyright: ignore[reportUnknownMemberType]
+_unpackb = cast("Callable[..., Any]", msgpack.unpackb)  # pyright: ignore[reportUnknownMemberType]
+_extension = cast("Callable[[int, bytes], Any]", msgpack.ExtType)
+
+
+class Codec:
+    """Encodes values for another process, and decodes what came from one. Threads may share it."""
+
+    def __init__(self, types: Iterable[type[Any]] = ()) -> None:
+        """Allow `types` besides what always travels; `allowlist.collect_types` finds those of a schema."""
+        self._types: dict[str, type[Any]] = {}
+        self._recipes: dict[type[Any], Recipe] = {}
+        self.rules: dict[type[Any], tuple[int, Plain]] = dict(PLAIN)
+        self._idle: list[_Encoder] = []
+        self.allow(*types)
+
+    def allow(self, *types: type[Any]) -> None:
+        """Let values of exactly these types travel through this codec.
+
+        Raises:
+            TypeError: One of them is not a class.
+        """
+        for cls in types:
+            name = allowlist.checked_name(cls)
+            former = self._types.get(name)
+            if former is not None and former is not cls:  # a notebook's cell, run again
+                self.rules.pop(former, None)
+            self._types[name] = cls
+
+    def encode(self, value: Any, where: str = "") -> bytes:
+        """The bytes of `value`; `where` says, for the error, what it belongs to.
+
+        Raises:
+            EncodeError: Something in it can't travel. Says what, where in it, and what to do.
+        """
+        try:
+            return self._pack(value)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise explain(value, where, self.rule_for, error) from None
+
+    def decode(self, data: bytes) -> Any:
+        """The value in `data`.
+
+        Raises:
+            DecodeError: The bytes are not exactly one value, or hold a type that is not on the allow-list.
+        """
+        try:
+            try:
+                return _Decoder(self).unpack(data)
+            except UnicodeDecodeError:
+                return _Decoder(self, "surrogatepass").unpack(data)
+        except DecodeError:
+            raise
+        except Exception as error:
+            raise DecodeError(f"the bytes are not a value of Fleetgraph: {_reason(error)}.") from error
+
+    def encode_task(self, message: TaskMessage) -> bytes:
+        """The bytes of `message`.
+
+        Raises:
+            EncodeError: Its input, channel snapshot, config or context can't travel; says which.
+        """
+        array = message_to_array(message)
+        try:
+            return self._pack(array)
+        except MemoryError:
+            raise
+        except Exception as error:
+            whose = f"node {message.name!r}"
+            parts = [(getattr(message, part), f"{whose}, {part}") for part in _PARTS]
+            self._raise_for(parts, array, whose, error)
+
+    def decode_task(self, data: bytes) -> TaskMessage:
+        """The task message in `data`; `DecodeError` as from `decode`, and for another wire version."""
+        return message_from_array(TaskMessage, self.decode(data))
+
+    def encode_outcome(self, outcome: Outcome, node: str = "") -> bytes:
+        """The bytes of `outcome`; `node` is, for the error, the name of the node it comes from.
+
+        Raises:
+            EncodeError: A value that the task wrote can't travel; says to which channel. An exception always
+                can.
+        """
+        array = message_to_array(outcome)
+        try:
+            return self._pack(array)
+        except MemoryError:
+            raise
+        except Exception as error:
+            whose = f"node {node!r}" if node else f"task {outcome.task}"
+            parts = [(value, f"{whose}, channel {channel!r}") for channel, value in outcome.writes or ()]
+            self._raise_for(parts, array, whose, error)
+
+    def decode_outcome(self, data: bytes) -> Outcome:
+        """The outcome in `data`; `DecodeError` as from `decode`, and for another wire version."""
+        return message_from_array(Outcome, self.decode(data))
+
+    # --- for the encoder and the decoder below -------------------------------------------------------------
+
+    def rule_for(self, cls: type[Any]) -> tuple[int, Plain]:
+        """Code and plain form of values of exactly `cls`; `Refusal` when they can't travel."""
+        rule = self.rules.get(cls)
+        if rule is None:
+            rule = self.rules[cls] = self._new_rule(cls)
+        return rule
+
+    def build(self, code: int, plain: Any) -> Any:
+        """The value of an extension of a type that has to be on the allow-list."""
+        if not isinstance(plain, list) or not plain:
+            raise DecodeError(f"extension {code} does not hold [type, …].")
+        name, *items = cast("list[Any]", plain)
+        cls = self.find(name) if isinstance(name, str) else None
+        if cls is None:
+            raise DecodeError(
+                f"{name!r} is not on the allow-list of this process. Name the class in the graph's state "
+                "schema, or pass it to fleetgraph.wire.allow, in the sending and in the receiving process."
+            )
+        recipe = self._recipes.get(cls)
+        if recipe is None:
+            recipe = self._recipes[cls] = recipe_for(cls, name)
+        if recipe.code != code:
+            raise DecodeError(f"{name!r} travels as extension {recipe.code}, not {code}.")
+        return recipe.build(items)
+
+    def find(self, name: str) -> type[Any] | None:
+        """The class on the allow-list under a wire name."""
+        found = self._types.get(name) or allowlist.registered(name)
+        if found is None:
+            found = allowlist.trusted_class(name)
+            if found is not None:
+                self._types[name] = found
+        return found
+
+    def _new_rule(self, cls: type[Any]) -> tuple[int, Plain]:
+        if issubclass(cls, BaseException):
+            return EXCEPTION, lambda value: value
+        rule = array_plain(cls)
+        if rule is not None:
+            return rule
+        name = allowlist.trusted_name(cls) or wire_name(cls)
+        listed = self.find(name)
+        if listed is not cls:
+            raise Refusal(None, hint_for(cls, listed))
+        try:
+            recipe = self._recipes[cls] = recipe_for(cls, name)
+        except Unsupported as error:
+            raise Refusal(None, f"It is allowed, but can't be taken apart: {error}.") from None
+        return recipe.code, recipe.plain
+
+    def _pack(self, value: Any) -> bytes:
+        try:
+            encoder = self._idle.pop()
+        except IndexError:
+            encoder = _Encoder(self)
+        try:
+            data = encoder.pack(value)
+        except UnicodeEncodeError:
+            # Half a surrogate pair, which file names and careless slicing produce. To allow for it from the
+            # start would make all other text slower.
+            return _Encoder(self, "surrogatepass").pack(value)
+        if len(data) <= _LARGEST_KEPT:
+            self._idle.append(encoder)
+        return data
+
+    def _raise_for(self, parts: list[tuple[Any, str]], array: Any, whose: str, error: Exception) -> NoReturn:
+        """Raise the `EncodeError` of the part of a message that is at fault, with the path in that part."""
+        for value, where in parts:
+            self.encode(value, where)
+        raise explain(array, whose, self.rule_for, error) from None
+
+
+_PARTS: Final = (
+    "input",
+    "snapshot",
+    "config",
+    "context",
+)  # of a task message: what the application put there
+
+
+class _Encoder:
+    """Packs one value at a time. After an exception it is not fit for another one."""
+
+    __slots__ = ("_codec", "_open", "_packers", "_rules", "_unicode_errors")
+
+    def __init__(self, codec: Codec, unicode_errors: str | None = None) -> None:
+        self._codec = codec
+        self._rules = codec.rules
+        self._unicode_errors = unicode_errors
+        self._open: set[int] = set()
+        """Ids of the values being packed as extensions, each inside the one before."""
+        self._packers: list[_Packer] = []
+        """One for each depth of extensions: a packer can't be used while it packs."""
+
+    def pack(self, value: Any) -> bytes:
+        depth = len(self._open)
+        try:
+            packer = self._packers[depth]
+        except IndexError:
+            packer = self._new_packer()
+        data = packer.pack(value)
+        # A bytearray is packed as if it was bytes, without asking. Only data with a header of bytes in it can
+        # hold one: to search that takes some 60 ns, to walk through every value longer than packing.
+        if (0xC4 in data or 0xC5 in data or 0xC6 in data) and _holds_buffer(value):
+            data = packer.pack(_without_buffers(value))
+        return data
+
+    def attempt(self, value: Any) -> bytes | None:
+        """The packed value, or None if it can't travel."""
+        before = self._open.copy()
+        try:
+            return self.pack(value)
+        except (UnicodeEncodeError, MemoryError):
+            raise
+        except Exception:  # whatever it is, the exception that the value belongs to has to travel
+            self._open.intersection_update(before)
+            return None
+
+    def _new_packer(self) -> _Packer:
+        packer = _new_packer(
+            default=self._default, strict_types=True, unicode_errors=self._unicode_errors, buf_size=4096
+        )
+        self._packers.append(packer)
+        return packer
+
+    def _default(self, value: object) -> Any:
+        rule = self._rules.get(type(value))
+        if rule is None:
+            rule = self._codec.rule_for(type(value))
+        code, plain = rule
+        opened = self._open
+        key = id(value)
+        if key in opened or len(opened) >= MAX_NESTING:
+            raise Refusal(value, "It contains itself, or is nested too deeply.")
+        opened.add(key)
+        form = dismantle(value, self.attempt) if isinstance(value, BaseException) else plain(value)
+        data = self.pack(form)
+        opened.discard(key)
+        return _extension(code, data)
+
+
+def _holds_buffer(value: Any) -> bool:
+    """Whether there is a bytearray or memoryview in a tree of lists and dicts."""
+    todo: list[Any] = [[value]]
+    while todo:
+        items = todo.pop()
+        kinds = set(map(type, items))
+        if bytearray in kinds or memoryview in kinds:
+            return True
+        if list in kinds:
+            todo += [item for item in items if type(item) is list]
+        if dict in kinds:
+            todo += [item.values() for item in items if type(item) is dict]
+    return False
+
+
+def _without_buffers(value: Any) -> Any:
+    kind = cast(Any, type(value))
+    if kind is list:
+        return [_without_buffers(item) for item in value]
+    if kind is dict:
+        return {key: _without_buffers(item) for key, item in value.items()}
+    if kind is memoryview:
+        raise Refusal(value, hint_for(memoryview, None))
+    return SentByteArray(value) if kind is bytearray else value
+
+
+class _Decoder:
+    """Unpacks one value."""
+
+    __slots__ = ("_codec", "_depth", "_unicode_errors")
+
+    def __init__(self, codec: Codec, unicode_errors: str | None = None) -> None:
+        self._codec = codec
+        self._unicode_errors = unicode_errors
+        self._depth = 0
+
+    def unpack(self, data: bytes) -> Any:
+        if self._depth < _NESTING_ON_STACK:
+            return _unpackb(
+                data,
+                ext_hook=self._extension,
+                strict_map_key=False,
+                timestamp=3,
+                unicode_errors=self._unicode_errors,
+            )
+        unpacker = _new_unpacker(
+            ext_hook=self._extension,
+            strict_map_key=False,
+            timestamp=3,
+            unicode_errors=self._unicode_errors,
+            max_buffer_size=len(data),
+        )
+        unpacker.feed(data)
+        value = unpacker.unpack()
+        if unpacker.tell() != len(data):
+            raise DecodeError("bytes follow the value of an extension.")
+        return value
+
+    def _extension(self, code: int, data: bytes) -> Any:
+        if self._depth >= MAX_NESTING:
+            raise DecodeError(f"extensions are nested more than {MAX_NESTING} deep.")
+        self._depth += 1
+        plain = self.unpack(data)
+        build = _BUILD.get(code)
+        try:
+            if build is not None:
+                value = build(plain)
+            elif code in _LISTED:
+                value = self._codec.build(code, plain)
+            elif code == EXCEPTION:
+                value = rebuild(plain, self._nested, self._codec.find)
+            else:
+                raise DecodeError(f"extension {code} is unknown to this version of Fleetgraph.")
+        except (DecodeError, UnicodeDecodeError):
+            raise
+        except Exception as error:
+            raise DecodeError(f"extension {code} can't be rebuilt: {_reason(error)}.") from error
+        self._depth -= 1
+        return value
+
+    def _nested(self, data: bytes) -> Any:
+        depth = self._depth
+        try:
+            return self.unpack(data)
+        except (DecodeError, UnicodeDecodeError):
+            raise
+        except Exception as error:
+            raise DecodeError(f"a part of an exception is malformed: {_reason(error)}.") from error
+        finally:
+            self._depth = depth
+
+
+_LISTED: Final = frozenset([ENUM, OBJECT, MODEL, DERIVED])
+_BUILD: Final[dict[int, Build]] = {**BUILD, ARRAY: build_array, SCALAR: build_scalar}
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case msgpack.ExtraData():
+            return "more bytes follow it"
+        case msgpack.StackError():
+            return "it is nested too deeply"
+        case msgpack.FormatError():
+            return "it has a byte that msgpack does not know"
+        case msgpack.OutOfData():
+            return "it ends too early"
+        case _:
+            text = str(error).rstrip(".")
+            return f"{shown_name(type(error))}: {text}" if text else shown_name(type(error))

@@ -1,0 +1,74 @@
+"""The event envelope: what travels on a run's channel and stays in its log.
+
+A message is msgpack `[seq of its last event, [event, …]]`; an event is `[mode, ns, task, attempt, ts, payload]`. The
+script that publishes a message numbers it, so an event's own seq follows from its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple, cast
+
+from fleetgraph.errors import DecodeError
+from fleetgraph.wire.codec import Codec
+
+RUN: Final = "run"
+"""Mode of the events about the run itself. The last event of every run has it, with an `End` as payload."""
+
+
+class Event(NamedTuple):
+    """One event of a run."""
+
+    seq: int
+    """1, 2, … without a gap, in the one order that every reader sees."""
+    mode: str
+    ns: tuple[str, ...]
+    task: str
+    """Id of the task it tells about; empty for none."""
+    attempt: int
+    """The attempt of that task; 0 for none."""
+    ts: float
+    """Unix time, in seconds, by the clock of the process that made it."""
+    payload: Any
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a run ended."""
+
+    status: str
+    """`success`, `error` or `cancelled`."""
+    error: BaseException | None = None
+
+    def payload(self) -> dict[str, Any]:
+        return {"status": self.status, "error": self.error}
+
+
+def encode_event(
+    codec: Codec, mode: str, ns: Sequence[str], task: str, attempt: int, ts: float, payload: Any, where: str = ""
+) -> bytes:
+    """One event, without its seq.
+
+    Raises:
+        EncodeError: The payload can't travel; `where` says whose it is.
+    """
+    return codec.encode([mode, list(ns), task, attempt, ts, payload], where)
+
+
+def decode_message(codec: Codec, data: bytes) -> list[Event]:
+    """The events of a message.
+
+    Raises:
+        DecodeError: It is none.
+    """
+    decoded = codec.decode(data)
+    try:
+        last, bodies = cast("tuple[int, list[list[Any]]]", decoded)
+        first = last - len(bodies) + 1
+        return [
+            Event(first + place, mode, tuple(ns), task, attempt, ts, payload)
+            for place, (mode, ns, task, attempt, ts, payload) in enumerate(bodies)
+        ]
+    except (TypeError, ValueError) as error:
+        raise DecodeError(f"not a message of events: {error}") from error

@@ -1,0 +1,161 @@
+"""Every key in Redis: Fleetgraph's own, and those of RQ that it writes. No other module spells one.
+
+Ids and queue names go into keys as they are. `%s` may be passed for one, to get the template that scripts
+fill in.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import timedelta
+
+PREFIX = "fleetgraph:"
+
+RQ = os.environ.get("RQ_KEY_PREFIX", "rq") + ":"
+"""RQ's prefix; read here as RQ reads it, since importing RQ for a string takes a tenth of a second."""
+
+INBOX_TTL = timedelta(days=1)
+"""After it, outcomes that no coordinator came for are given up, together with their runs."""
+
+LEASES_TTL = timedelta(days=1)
+"""Far beyond any lease: it only clears the set away once a queue is no longer used."""
+
+_JOB_ID = re.compile(r"[A-Za-z0-9_-]+")
+
+
+# --- a run -------------------------------------------------------------------------------------------------
+
+
+def run(run_id: str) -> str:
+    """Hash: the run's record. Expires `retention` seconds after the run's last sign of life.
+
+    Read and written by the scripts: `status` (one of `RunStatus`), `seq` (of the last event), `epoch` (of the
+    lease), `coordinator` (whose inbox takes outcomes), `retention` (seconds), `log_events` (the log's cap).
+    The coordinator keeps further fields of its own here.
+    """
+    return f"{PREFIX}run:{run_id}"
+
+
+def log(run_id: str) -> str:
+    """Stream: the run's events, entry `<seq>-0` with field `m`: the message as published. Like the run."""
+    return f"{PREFIX}run:{run_id}:log"
+
+
+def events(run_id: str) -> str:
+    """Pub/sub channel: the run's events, msgpack `[seq of the last, [event, …]]` a message."""
+    return f"{PREFIX}run:{run_id}:events"
+
+
+def tasks(run_id: str) -> str:
+    """Hash: outstanding task's id → its current attempt. Expires like the run."""
+    return f"{PREFIX}run:{run_id}:tasks"
+
+
+def seen(run_id: str) -> str:
+    """Set: ids of the messages the run has streamed or was given. Expires like the run."""
+    return f"{PREFIX}run:{run_id}:seen"
+
+
+def sent(run_id: str) -> str:
+    """Hash: sender of events (`<task>:<attempt>` or the coordinator) → how many items arrived. As the run.
+
+    What makes sending a batch again, after its answer was lost, harmless.
+    """
+    return f"{PREFIX}run:{run_id}:sent"
+
+
+# --- the fleet ---------------------------------------------------------------------------------------------
+
+
+def inbox(coordinator_id: str) -> str:
+    """List: outcomes for a coordinator, oldest first. Expires `INBOX_TTL` after the first one unread."""
+    return f"{PREFIX}inbox:{coordinator_id}"
+
+
+def leases(queue_name: str) -> str:
+    """Sorted set: RQ job id of a task that is held → when its lease expires, in Redis time. `LEASES_TTL`."""
+    return f"{PREFIX}leases:{queue_name}"
+
+
+# --- RQ's --------------------------------------------------------------------------------------------------
+
+
+def job_id(run_id: str, task_id: str, attempt: int) -> str:
+    """The id of the RQ job that is one attempt of a task.
+
+    Raises:
+        ValueError: RQ would refuse it: it has other characters than letters, digits, `_` and `-`.
+    """
+    made = f"{run_id}-{task_id}-{attempt}"
+    if not _JOB_ID.fullmatch(made):
+        raise ValueError(f"{made!r} can't be an RQ job id: only letters, digits, '_' and '-' are allowed")
+    return made
+
+
+def rq_queues() -> str:
+    """Set: the keys of all queues. RQ never lets it expire."""
+    return f"{RQ}queues"
+
+
+def rq_queue(queue_name: str) -> str:
+    """List: ids of the jobs that wait, oldest first. No expiry."""
+    return f"{RQ}queue:{queue_name}"
+
+
+def rq_intermediate(queue_name: str) -> str:
+    """List: ids of jobs popped by a worker that has yet to record that it has them. No expiry."""
+    return f"{RQ}queue:{queue_name}:intermediate"
+
+
+def rq_job(job: str) -> str:
+    """Hash: a job. Deleted when it succeeds; expires after its `failure_ttl` when it failed.
+
+    `fleetgraph` in it is ours: `<run> <task> <attempt> <inbox>`.
+    """
+    return f"{RQ}job:{job}"
+
+
+def rq_started(queue_name: str) -> str:
+    """Sorted set (StartedJobRegistry): `<job>:<execution>` → when RQ may take it for dead. No expiry."""
+    return f"{RQ}wip:{queue_name}"
+
+
+def rq_failed(queue_name: str) -> str:
+    """Sorted set (FailedJobRegistry): job id → when its record expires. No expiry."""
+    return f"{RQ}failed:{queue_name}"
+
+
+def rq_results(job: str) -> str:
+    """Stream: a job's results; of failed ones only, with the traceback. Expires after its `failure_ttl`."""
+    return f"{RQ}results:{job}"
+
+
+def rq_executions(job: str) -> str:
+    """Sorted set: a job's executions → when they may be taken for dead. Expires a little later."""
+    return f"{RQ}executions:{job}"
+
+
+def rq_execution(job: str, execution: str) -> str:
+    """Hash: one execution of a job by one worker. Expires when the worker stops to renew it."""
+    return f"{RQ}execution:{job}:{execution}"
+
+
+def rq_workers() -> str:
+    """Set: the keys of all workers. RQ never lets it expire."""
+    return f"{RQ}workers"
+
+
+def rq_worker(worker_name: str) -> str:
+    """Hash: a worker. Expires when the worker stops to renew it."""
+    return f"{RQ}worker:{worker_name}"
+
+
+def rq_worker_executions(worker_name: str) -> str:
+    """Set: `<job>:<execution>` of what a worker runs. Expires with the worker."""
+    return f"{RQ}worker:{worker_name}:executions"
+
+
+def rq_suspended() -> str:
+    """String: there while `rq suspend` keeps workers from taking jobs. Expires if that had a duration."""
+    return f"{RQ}suspended"

@@ -1,0 +1,47 @@
+"""What a module, and a class in it, is called in every process."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+_MAIN = frozenset({"__main__", "__mp_main__"})
+# `__mp_main__` is what multiprocessing calls the parent's script in the children it spawns.
+
+
+def module_name(module: ModuleType | str) -> str:
+    """The name `module` is imported by, also where it is the script being run.
+
+    A script is called `__main__` in its own process only. Its name here is the one after `python -m`, else
+    the dotted path of its file below the topmost folder that is a package; in a notebook it stays `__main__`.
+    """
+    name = module if isinstance(module, str) else module.__name__
+    return _main_name() if name in _MAIN else name
+
+
+def wire_name(cls: type[Any]) -> str:
+    """`module:qualname`, the name under which `cls` travels."""
+    return f"{module_name(cls.__module__)}:{cls.__qualname__}"
+
+
+def shown_name(cls: type[Any]) -> str:
+    """`module.qualname` for people, without the module of built-in types."""
+    return cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _main_name() -> str:
+    main = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    if spec is not None and spec.name not in _MAIN:
+        return spec.name
+    if getattr(main, "__file__", None) is None:
+        return "__main__"
+    path = Path(str(main.__file__)).absolute()
+    parts = [] if path.stem == "__init__" else [path.stem]
+    folder = path.parent
+    while (folder / "__init__.py").is_file() and folder.name:
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    return ".".join(parts)

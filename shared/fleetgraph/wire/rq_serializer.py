@@ -1,0 +1,61 @@
+"""How RQ's own values travel: as msgpack of plain values, never as pickle.
+
+For a stock worker: `rq worker --serializer fleetgraph.wire.rq_serializer.MsgpackSerializer`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import msgpack  # pyright: ignore[reportMissingTypeStubs]
+
+JOB_FUNCTION = "fleetgraph.worker.run_task"
+"""The function of every job: RQ's name for `run_task(message: bytes)`."""
+
+
+_packb = cast("Callable[[Any], bytes]", msgpack.packb)  # pyright: ignore[reportUnknownMemberType]
+_unpackb = cast("Callable[..., Any]", msgpack.unpackb)  # pyright: ignore[reportUnknownMemberType]
+
+
+class MsgpackSerializer:
+    """RQ's serializer protocol: for None, booleans, numbers, strings, bytes, lists and mappings of those."""
+
+    @staticmethod
+    def dumps(obj: Any, /) -> bytes:
+        """`obj` as bytes; a tuple comes back as a list.
+
+        Raises:
+            TypeError: There is something else in it.
+        """
+        return _packb(obj)
+
+    @staticmethod
+    def loads(data: bytes, /) -> Any:
+        """The value that `dumps` made `data` of.
+
+        Raises:
+            ValueError: `data` is no such thing.
+        """
+        return _unpackb(data, strict_map_key=False)
+
+
+def job_data(message: bytes) -> bytes:
+    """An RQ job's `data`: the call of `run_task` with an encoded task message."""
+    return MsgpackSerializer.dumps((JOB_FUNCTION, None, (message,), {}))
+
+
+def message_of(data: bytes) -> bytes:
+    """The task message in an RQ job's `data`.
+
+    Raises:
+        ValueError: The job calls something else, or is not msgpack.
+    """
+    loaded = MsgpackSerializer.loads(data)
+    match loaded:
+        case [str(function), None, [bytes(message)], {}] if function == JOB_FUNCTION:
+            return message
+        case [str(function), *_]:
+            raise ValueError(f"the job calls {function}, not {JOB_FUNCTION}")
+        case _:
+            raise ValueError("not the call of a function")

@@ -1,0 +1,33 @@
+-- Gives waiting tasks to a worker, and records in RQ that it runs them.
+--
+-- KEYS[1] rq queue               list         ids of waiting jobs
+-- KEYS[2] rq intermediate queue  list         ids of jobs that workers popped
+-- further ones, of the jobs: rq job, rq execution, rq executions, rq started, rq worker, rq worker executions,
+-- leases, tasks
+--
+-- ARGV[1] queue name
+-- ARGV[2] worker name
+-- ARGV[3] lease (seconds)
+-- ARGV[4] seconds after which RQ takes an execution for dead
+-- ARGV[5] 1 if the worker was idle
+-- ARGV[6] how many jobs to take from the queue
+-- ARGV[7…] ids of jobs that the worker popped itself
+--
+-- Answers a flat list: job id, route, data, job id, …
+--@use clock
+--@use claim
+local ids = {}
+for i = 7, #ARGV do
+  -- The coordinator may have taken it back, thinking the worker dead.
+  if redis.call('LREM', KEYS[2], 1, ARGV[i]) == 1 then
+    table.insert(ids, ARGV[i])
+  end
+end
+if tonumber(ARGV[6]) > 0 then
+  for _, job in ipairs(redis.call('LPOP', KEYS[1], ARGV[6]) or {}) do
+    table.insert(ids, job)
+  end
+end
+return claim({
+  queue = ARGV[1], worker = ARGV[2], lease = ARGV[3], execution_ttl = ARGV[4], announce = ARGV[5] == '1',
+}, ids)

@@ -1,0 +1,64 @@
+-- Puts tasks of a run into the queue: their first attempt, or the next one of a task whose attempt was lost.
+--
+-- KEYS[1] run         hash   epoch, status, retention
+-- KEYS[2] tasks       hash   task → current attempt
+-- KEYS[3] rq queue    list   ids of waiting jobs
+-- KEYS[4] rq queues   set    keys of all queues
+--
+-- ARGV[1] queue name
+-- ARGV[2] epoch
+-- ARGV[3] retention (seconds), for a run that does not say
+-- ARGV[4] failure_ttl (seconds): how long RQ keeps a failed job
+-- ARGV[5] run id
+-- ARGV[6] inbox (coordinator id)
+-- ARGV[7…] seven for each task: task id, attempt, job id, the lost attempt's job id or '', description, timeout, data
+--
+-- Answers 1 or 0 for each task: whether it was put; or 'superseded', or 'cancelled'.
+local run, tasks, list, queues = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local queue, run_id, inbox = ARGV[1], ARGV[5], ARGV[6]
+
+local record = redis.call('HMGET', run, 'epoch', 'status', 'retention')
+if tonumber(record[1] or 0) > tonumber(ARGV[2]) then
+  return 'superseded'
+end
+if record[2] == 'cancelled' then
+  return 'cancelled'
+end
+
+--@use clock
+--@use forget
+--@use unqueue
+local text = stamp()
+local answers, jobs = {}, {}
+for i = 7, #ARGV, 7 do
+  local task, attempt, job, lost = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
+  local put
+  if lost == '' then
+    put = redis.call('HSETNX', tasks, task, attempt) == 1
+  else
+    -- It may have finished after all, just before.
+    put = tonumber(redis.call('HGET', tasks, task)) == tonumber(attempt) - 1
+    if put then
+      redis.call('HSET', tasks, task, attempt)
+      if forget(queue, lost) then
+        unqueue(queue, { lost })
+      end
+    end
+  end
+  if put then
+    redis.call('HSET', key.job:format(job), 'created_at', text, 'enqueued_at', text, 'started_at', '',
+      'ended_at', '', 'last_heartbeat', '', 'worker_name', '', 'status', 'queued', 'origin', queue,
+      'description', ARGV[i + 4], 'timeout', ARGV[i + 5], 'data', ARGV[i + 6], 'result_ttl', 0,
+      'failure_ttl', ARGV[4], 'fleetgraph', table.concat({ run_id, task, attempt, inbox }, ' '))
+    table.insert(jobs, job)
+  end
+  table.insert(answers, put and 1 or 0)
+end
+if #jobs > 0 then
+  for first = 1, #jobs, 1000 do -- Lua can't unpack more than a few thousand values at once
+    redis.call('RPUSH', list, unpack(jobs, first, math.min(first + 999, #jobs)))
+  end
+  redis.call('SADD', queues, list)
+  redis.call('EXPIRE', tasks, record[3] or ARGV[3])
+end
+return answers

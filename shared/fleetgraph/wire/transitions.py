@@ -1,0 +1,567 @@
+"""What happens to runs and tasks in Redis: one function a transition, each a script, which is atomic.
+
+A function makes a `Call`; `execute` runs one, `execute_all` runs several in one round trip, in their order:
+
+    execute(redis, cancel(queue="fleetgraph", run="r1"))
+
+Times are Redis's. A script that fails has changed nothing; one whose answer got lost may have been run, and
+may be run again: no event is doubled and no outcome accepted twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from base64 import b64encode
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import Enum, StrEnum
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
+from zlib import compress
+
+from redis.exceptions import NoScriptError
+
+from fleetgraph.wire import keys
+from fleetgraph.wire.rq_serializer import job_data
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    Value = bytes | str | int | float
+
+RETENTION = timedelta(hours=1)
+"""How long a run that does not say stays in Redis after its last event."""
+
+LOG_EVENTS = 10_000
+"""How many messages the log of a run that does not say keeps, about: Redis trims a stream in whole blocks."""
+
+FAILURE_TTL = timedelta(days=1)
+"""How long RQ keeps a failed job: enough to look into it, where RQ's own default of a year fills Redis."""
+
+LEASE = timedelta(seconds=3)
+"""How long a task is not taken for lost without a sign of life from its worker: a few heartbeats."""
+
+EXECUTION_TTL = timedelta(seconds=60)
+"""After it RQ's maintenance takes a worker for dead and its jobs for failed: well after the lease, so that
+the coordinator has dispatched them again by then."""
+
+WORKER_TTL = timedelta(seconds=60)
+"""How long `rq info` shows a worker that vanished."""
+
+NO_TIMEOUT = -1
+"""An RQ job's `timeout` when it may run for as long as it takes. RQ's own default is three minutes."""
+
+T = TypeVar("T")
+
+
+class RunStatus(StrEnum):
+    """Where a run stands: the field `status` of its record, written by the coordinator, but for CANCELLED."""
+
+    PENDING = "pending"
+    """Submitted; no coordinator has begun it."""
+    RUNNING = "running"
+    """A coordinator holds it, or did until it died."""
+    SUCCESS = "success"
+    """It ended as it should."""
+    ERROR = "error"
+    """It failed."""
+    INTERRUPTED = "interrupted"
+    """It waits for an answer from outside."""
+    CANCELLED = "cancelled"
+    """Somebody cancelled it. Written by `cancel`."""
+
+
+class Refusal(Enum):
+    """Why a transition did not take place. Nothing was changed."""
+
+    SUPERSEDED = b"superseded"
+    """Somebody else acts for it by now: another attempt of the task, or another coordinator of the run."""
+    CANCELLED = b"cancelled"
+    """The run was cancelled."""
+    INCOMPLETE = b"incomplete"
+    """Events that have to precede it have not arrived."""
+
+
+class Mark(StrEnum):
+    """What the id of a message has to do with its event."""
+
+    NONE = ""
+    """Nothing."""
+    ADD = "add"
+    """The run knows the message from now on."""
+    SKIP = "skip"
+    """The same; and the event is dropped if the run knew it before."""
+
+
+class Events(NamedTuple):
+    """Events to publish, in order; or only a message to be remembered."""
+
+    number: int
+    blob: bytes
+    """`number` events, each a msgpack array `[mode, ns, task, attempt, ts, payload]`, one after the other."""
+    mark: Mark = Mark.NONE
+    message_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """One attempt of a task, to be put into the queue."""
+
+    task: str
+    attempt: int
+    """1; or one more than that of the attempt that was lost, whose traces then vanish."""
+    graph: str
+    node: str
+    step: int
+    message: bytes
+    """The encoded `TaskMessage`."""
+    timeout: int = NO_TIMEOUT
+    """Seconds after which a stock RQ worker gives up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Whom an attempt of a task belongs to; known even if its message can't be read."""
+
+    run: str
+    task: str
+    attempt: int
+    inbox: str
+    """The coordinator that dispatched it."""
+
+    @property
+    def sender(self) -> str:
+        """Under which name its events are counted."""
+        return f"{self.task}:{self.attempt}"
+
+    @classmethod
+    def parse(cls, text: bytes) -> Route | None:
+        """The route in a job's field `fleetgraph`; None if there is none."""
+        parts = text.decode().split(" ")
+        return cls(parts[0], parts[1], int(parts[2]), parts[3]) if len(parts) == 4 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A job that a worker got to run."""
+
+    job: str
+    route: Route | None
+    """None if Fleetgraph did not dispatch it."""
+    data: bytes
+    """What RQ calls the job's data; `rq_serializer.message_of` finds the task message in it."""
+
+
+class Finished(NamedTuple):
+    """What became of an outcome."""
+
+    accepted: bool
+    """False if the attempt was no longer the current one: then nothing of it counts."""
+    claims: list[Claim]
+    """The worker's next tasks."""
+
+
+class Heartbeat(NamedTuple):
+    """What a worker learns by telling that it lives."""
+
+    suspended: bool
+    """Whether it is to take no new tasks (`rq suspend`)."""
+    known: bool
+    """False if its record vanished from Redis: it has to register again."""
+    lost: frozenset[str]
+    """The jobs, among those it holds, that nobody waits for any longer."""
+
+
+class Counts(NamedTuple):
+    """What a worker did since its last heartbeat."""
+
+    succeeded: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+
+
+# --- calling -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """One command, ready to be sent."""
+
+    words: tuple[Value, ...]
+    parse: Callable[[Any], T]
+    """Makes the result out of Redis's answer."""
+
+
+def command(*words: Value) -> Call[Any]:
+    """A plain Redis command, to go along with transitions in one round trip."""
+    return Call(words, lambda answer: answer)
+
+
+def execute(redis: Redis, call: Call[T]) -> T:
+    """Run one call.
+
+    Raises:
+        redis.RedisError: It did not run, or its answer got lost.
+    """
+    try:
+        answer = redis.execute_command(*call.words)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    except NoScriptError:
+        load(redis)
+        answer = redis.execute_command(*call.words)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return call.parse(answer)
+
+
+def execute_all(redis: Redis, calls: Sequence[Call[Any]]) -> list[Any]:
+    """Run several calls in one round trip, and return their results.
+
+    Raises:
+        redis.RedisError: That of the first call that failed; those after it were run all the same.
+    """
+    results = try_all(redis, calls)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+    return results
+
+
+def try_all(redis: Redis, calls: Sequence[Call[Any]]) -> list[Any]:
+    """Like `execute_all`, with its error in the place of the result of a call that failed.
+
+    Raises:
+        redis.RedisError: The connection failed: nobody knows which of them ran.
+    """
+    answers = _send(redis, calls)
+    again = [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+    if again:
+        # All scripts are loaded together and lost together, so those that ran came before those that did not.
+        load(redis)
+        for i, answer in zip(again, _send(redis, [calls[i] for i in again]), strict=True):
+            answers[i] = answer
+    return [
+        answer if isinstance(answer, Exception) else call.parse(answer)
+        for call, answer in zip(calls, answers, strict=True)
+    ]
+
+
+def _send(redis: Redis, calls: Sequence[Call[Any]]) -> list[Any]:
+    with redis.pipeline(transaction=False) as pipe:  # pyright: ignore[reportUnknownMemberType]
+        for call in calls:
+            pipe.execute_command(*call.words)  # pyright: ignore[reportUnknownMemberType]
+        return pipe.execute(raise_on_error=False)
+
+
+def load(redis: Redis) -> None:
+    """Make all scripts known to the server. Happens by itself when one turns out to be missing."""
+    with redis.pipeline(transaction=False) as pipe:  # pyright: ignore[reportUnknownMemberType]
+        for name in _SCRIPTS:
+            pipe.execute_command("SCRIPT LOAD", _script(name))  # pyright: ignore[reportUnknownMemberType]
+        pipe.execute()
+
+
+_SCRIPTS = (
+    "publish", "dispatch", "claim", "adopt", "give_back", "finish", "heartbeat", "lost", "cancel",
+)  # fmt: skip
+
+_TEMPLATES = {
+    "tasks": keys.tasks("%s"),
+    "inbox": keys.inbox("%s"),
+    "leases": keys.leases("%s"),
+    "queue": keys.rq_queue("%s"),
+    "intermediate": keys.rq_intermediate("%s"),
+    "job": keys.rq_job("%s"),
+    "started": keys.rq_started("%s"),
+    "failed": keys.rq_failed("%s"),
+    "results": keys.rq_results("%s"),
+    "executions": keys.rq_executions("%s"),
+    "execution": keys.rq_execution("%s", "%s"),
+    "worker": keys.rq_worker("%s"),
+    "worker_executions": keys.rq_worker_executions("%s"),
+}
+"""The keys that a script can't be given, since it finds out which ones it needs while it runs."""
+
+
+@cache
+def _script(name: str) -> str:
+    """A script's text, with the key templates on top and the parts it uses in their places."""
+    folder = files("fleetgraph.wire") / "scripts"
+    text = (folder / f"{name}.lua").read_text("utf-8")
+    body = re.sub(
+        r"^--@use (\w+)$",
+        lambda match: (folder / "parts" / f"{match[1]}.lua").read_text("utf-8"),
+        text,
+        flags=re.MULTILINE,
+    )
+    table = ", ".join(f"{name} = '{template}'" for name, template in _TEMPLATES.items())
+    return f"local key = {{ {table} }}\n{body}"
+
+
+@cache
+def _sha(name: str) -> str:
+    return hashlib.sha1(_script(name).encode(), usedforsecurity=False).hexdigest()
+
+
+def _call(name: str, script_keys: Sequence[str], args: Sequence[Value], parse: Callable[[Any], T]) -> Call[T]:
+    return Call(("EVALSHA", _sha(name), len(script_keys), *script_keys, *args), parse)
+
+
+def _seconds(span: timedelta) -> int:
+    return max(1, int(span.total_seconds()))
+
+
+# --- events ------------------------------------------------------------------------------------------------
+
+
+def publish_from_task(run: str, route: Route, items: Sequence[Events], *, start: int) -> Call[int | Refusal]:
+    """A worker appends events of a task it runs to the run's log, and publishes them as one message.
+
+    `start` is how many items it sent for this attempt before. Gives the run's last seq; or SUPERSEDED if the
+    attempt is no longer the current one.
+    """
+    return _publish(run, route.task, route.attempt, route.sender, start, items)
+
+
+def publish_from_coordinator(
+    run: str, epoch: int, items: Sequence[Events], *, start: int | None = None
+) -> Call[int | Refusal]:
+    """The coordinator that holds a run appends events to its log, and publishes them as one message.
+
+    `start` is how many items it sent in this epoch before; None if it never sends any again whose answer got
+    lost. Gives the run's last seq; or SUPERSEDED if the run has a higher epoch.
+    """
+    return _publish(run, "", epoch, f"coordinator:{epoch}", "" if start is None else start, items)
+
+
+def _publish(
+    run: str, task: str, fence: int, sender: str, start: int | str, items: Sequence[Events]
+) -> Call[int | Refusal]:
+    args: list[Value] = [keys.events(run), task, fence, sender, start, _seconds(RETENTION), LOG_EVENTS]
+    for item in items:
+        args += (item.number, item.mark.value, item.message_id, item.blob)
+    return _call(
+        "publish",
+        (keys.run(run), keys.log(run), keys.seen(run), keys.tasks(run), keys.sent(run)),
+        args,
+        lambda answer: answer if isinstance(answer, int) else Refusal(answer),
+    )
+
+
+# --- the coordinator's -------------------------------------------------------------------------------------
+
+
+def dispatch(
+    run: str, epoch: int, queue: str, coordinator: str, tasks: Sequence[Dispatch]
+) -> Call[list[bool] | Refusal]:
+    """Put tasks into the queue; replace those whose attempt was lost.
+
+    Gives for each whether it was put there. A first attempt is not if the task is outstanding already, a
+    later one is not if the one before it is no longer the current one: it finished after all.
+
+    Raises:
+        ValueError: Run and task ids can't make an RQ job id.
+    """
+    args: list[Value] = [queue, epoch, _seconds(RETENTION), _seconds(FAILURE_TTL), run, coordinator]
+    for task in tasks:
+        args += (
+            task.task,
+            task.attempt,
+            keys.job_id(run, task.task, task.attempt),
+            keys.job_id(run, task.task, task.attempt - 1) if task.attempt > 1 else "",
+            f"{task.graph}.{task.node} (step {task.step})",
+            task.timeout,
+            job_data(task.message),
+        )
+    return _call(
+        "dispatch",
+        (keys.run(run), keys.tasks(run), keys.rq_queue(queue), keys.rq_queues()),
+        args,
+        lambda answer: Refusal(answer) if isinstance(answer, bytes) else [put == 1 for put in answer],
+    )
+
+
+def lost(queue: str, *, lease: timedelta = LEASE, limit: int = 1000) -> Call[list[Route]]:
+    """The attempts, of any coordinator's, whose worker shows no sign of life. To be asked about once a lease.
+
+    They are named again and again until they are dispatched again, end or are cancelled.
+    """
+    return _call(
+        "lost",
+        (keys.leases(queue), keys.rq_intermediate(queue), keys.rq_started(queue)),
+        (lease.total_seconds(), _seconds(keys.LEASES_TTL), limit),
+        lambda answer: [route for text in answer if (route := Route.parse(text))],
+    )
+
+
+def cancel(queue: str, run: str) -> Call[int | None]:
+    """Cancel a run: its waiting tasks vanish from the queue, and what its running ones do no longer counts.
+
+    Gives the number of tasks that were outstanding; None if the run is over, or not known.
+    """
+    return _call(
+        "cancel",
+        (keys.run(run), keys.tasks(run)),
+        (queue, run, _seconds(RETENTION)),
+        lambda answer: None if answer == -1 else answer,
+    )
+
+
+# --- the worker's ------------------------------------------------------------------------------------------
+
+
+def claim(
+    queue: str,
+    worker: str,
+    count: int,
+    popped: Sequence[str] = (),
+    *,
+    lease: timedelta = LEASE,
+    announce: bool,
+) -> Call[list[Claim]]:
+    """Give a worker the jobs it popped itself, and up to `count` more.
+
+    `announce` says that it was idle, which RQ then records as busy. Jobs that nobody waits for any longer are
+    dropped.
+    """
+    return _call(
+        "claim",
+        (keys.rq_queue(queue), keys.rq_intermediate(queue)),
+        (
+            queue,
+            worker,
+            lease.total_seconds(),
+            _seconds(EXECUTION_TTL),
+            int(announce),
+            count,
+            *popped,
+        ),
+        _claims,
+    )
+
+
+def adopt(worker: str) -> Call[list[Claim]]:
+    """The jobs a worker holds, according to Redis: also those it claimed while the answer got lost."""
+    return _call("adopt", (keys.rq_worker_executions(worker),), (), _claims)
+
+
+def give_back(queue: str, job: str) -> Call[bool]:
+    """Put a job that a worker popped, and has not claimed, back to the head of the queue.
+
+    Gives whether it was still the worker's.
+    """
+    return _call(
+        "give_back",
+        (keys.rq_queue(queue), keys.rq_intermediate(queue), keys.leases(queue)),
+        (job,),
+        lambda answer: answer == 1,
+    )
+
+
+def finish(
+    queue: str,
+    worker: str,
+    claimed: Claim,
+    outcome: bytes,
+    *,
+    failure: str | None,
+    items: int | None = 0,
+    settle: bool = True,
+    last: bool = False,
+    count: int = 0,
+    lease: timedelta = LEASE,
+) -> Call[Finished | Refusal]:
+    """End an attempt of a task: its outcome goes to the coordinator if the attempt is still the current one.
+
+    Args:
+        queue: The queue's name.
+        worker: The worker's name.
+        claimed: What ends.
+        outcome: The encoded `Outcome`.
+        failure: The traceback for RQ's FailedJobRegistry; None for success.
+        items: How many items of events it sent; None if it does not matter whether they arrived.
+        settle: False under a stock RQ worker, which keeps RQ's records itself.
+        last: Whether the worker probably runs nothing else, and becomes idle unless it gets more.
+        count: How many more tasks the worker takes.
+        lease: That of those.
+    """
+    route = claimed.route or Route("", "", 0, "")
+    return _call(
+        "finish",
+        (
+            keys.tasks(route.run),
+            keys.run(route.run),
+            keys.sent(route.run),
+            keys.leases(queue),
+            keys.rq_queue(queue),
+            keys.rq_job(claimed.job),
+            keys.rq_started(queue),
+            keys.rq_failed(queue),
+            keys.rq_worker(worker),
+            keys.rq_worker_executions(worker),
+        ),
+        (
+            queue,
+            worker,
+            claimed.job,
+            route.task,
+            route.attempt,
+            route.inbox,
+            outcome,
+            _seconds(keys.INBOX_TTL),
+            "" if items == 0 else route.sender,
+            items or "",
+            int(settle),
+            "" if failure is None else b64encode(compress(failure.encode(errors="replace"))),
+            _seconds(FAILURE_TTL),
+            int(last),
+            lease.total_seconds(),
+            _seconds(EXECUTION_TTL),
+            count,
+        ),
+        lambda answer: Refusal(answer) if isinstance(answer, bytes) else Finished(answer[0] == 1, _claims(answer[1])),
+    )
+
+
+def heartbeat(
+    queue: str,
+    worker: str,
+    held: Sequence[Claim],
+    counts: Counts = Counts(),  # noqa: B008 (a constant)
+    *,
+    lease: timedelta = LEASE,
+    settle: bool = True,
+) -> Call[Heartbeat]:
+    """Show that a worker lives, and extend the leases of the tasks it holds. To be sent a few times a lease.
+
+    `settle` is False under a stock RQ worker, which keeps RQ's records itself.
+    """
+    args: list[Value] = [
+        lease.total_seconds(),
+        _seconds(keys.LEASES_TTL),
+        _seconds(EXECUTION_TTL) if settle else "",
+        _seconds(WORKER_TTL),
+        counts.succeeded,
+        counts.failed,
+        counts.seconds,
+    ]
+    for one in held:
+        if one.route is not None:
+            args += (one.job, one.route.run, one.route.task, one.route.attempt)
+    return _call(
+        "heartbeat",
+        (
+            keys.leases(queue),
+            keys.rq_suspended(),
+            keys.rq_worker(worker),
+            keys.rq_worker_executions(worker),
+            keys.rq_started(queue),
+        ),
+        args,
+        lambda answer: Heartbeat(answer[0] == 1, answer[1] == 1, frozenset(job.decode() for job in answer[2:])),
+    )
+
+
+def _claims(answer: Any) -> list[Claim]:
+    parts = cast("list[bytes]", answer)
+    return [Claim(parts[i].decode(), Route.parse(parts[i + 1]), parts[i + 2]) for i in range(0, len(parts), 3)]
