@@ -10,7 +10,7 @@ import importlib.util
 import json
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +19,8 @@ from typing import Any, cast
 
 from fleetgraph.errors import GraphMismatch, GraphNotFound
 from fleetgraph.graph.compiled import CompiledStateGraph
-from fleetgraph.wire.codec import Codec
 from fleetgraph.wire.allowlist import collect_types
+from fleetgraph.wire.codec import Codec
 from fleetgraph.wire.messages import GraphRef
 from fleetgraph.wire.names import module_name
 
@@ -28,7 +28,7 @@ _loading = threading.local()
 
 
 @contextmanager
-def _marked_as_loading(reference: str) -> Iterator[None]:
+def _marked_as_loading(reference: str) -> Generator[None]:
     _loading.reference = reference
     try:
         yield
@@ -57,9 +57,12 @@ def locate(graph: CompiledStateGraph) -> Located:
     Raises:
         GraphNotFound: There is none.
     """
-    modules = [sys.modules.get(graph.module or ""), *list(sys.modules.values())]
+    first = sys.modules.get(graph.module or "")
+    modules: list[Any] = [first, *sys.modules.values()]
     for module in modules:
-        for attribute, value in list(vars(module).items()) if isinstance(module, ModuleType) else ():
+        if not isinstance(module, ModuleType):  # programs put all sorts of things there
+            continue
+        for attribute, value in list(vars(module).items()):
             if isinstance(value, CompiledStateGraph) and value.program is graph.program:
                 return Located(f"{module_name(module)}:{attribute}", _reference(module, attribute))
     raise GraphNotFound(
@@ -111,12 +114,12 @@ def load(reference: str) -> dict[str, CompiledStateGraph]:
 
 def _load_config(path: Path, name: str | None) -> dict[str, CompiledStateGraph]:
     try:
-        config = json.loads(path.read_text())
+        config: Any = json.loads(path.read_text())
     except FileNotFoundError:
         raise GraphNotFound(f"There is no file {path}.") from None
     except ValueError as error:
         raise GraphNotFound(f"{path} is not JSON: {error}") from error
-    graphs = cast("dict[str, Any]", config.get("graphs", {})) if isinstance(config, dict) else {}
+    graphs: dict[str, Any] = cast("dict[str, Any]", config).get("graphs", {}) if isinstance(config, dict) else {}
     if name is not None and name not in graphs:
         raise GraphNotFound(f"{path} has no graph {name!r}; it has: {', '.join(graphs) or 'none'}.")
     if not graphs:
@@ -165,7 +168,8 @@ def _import_file(path: Path, reference: str) -> ModuleType:
             "Rename the file."
         )
     spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:

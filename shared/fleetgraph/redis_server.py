@@ -409,9 +409,7 @@ def _still_runs(process: subprocess.Popen[bytes], log: Path) -> bool:
 
 
 def _free_port() -> int:
-    for port in random.SystemRandom().sample(
-        _PORTS, PORT_ATTEMPTS
-    ):  # a seeded test run must not repeat ports
+    for port in random.SystemRandom().sample(_PORTS, PORT_ATTEMPTS):  # a seeded test run must not repeat ports
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

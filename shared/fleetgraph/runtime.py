@@ -41,7 +41,7 @@ class Runtime(Generic[ContextT]):
         ...     return {"text": f"hello {runtime.context.user}"}
     """
 
-    context: ContextT = cast(Any, None)
+    context: ContextT = None  # pyright: ignore[reportAssignmentType] (None where no context was given)
     """What the caller passed as `context=`, as an instance of the graph's `context_schema`."""
     store: Any = None
     stream_writer: Callable[[Any], None] = _no_writer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Generic, Literal, NotRequired, TypedDict, TypeVar, cast
+from typing import Any, ClassVar, Final, Generic, Literal, NotRequired, TypedDict, TypeVar
 
 StreamMode = Literal["values", "updates", "custom", "messages", "debug", "tasks", "checkpoints"]
 """What a caller can ask a run to stream."""
@@ -166,7 +166,7 @@ class RetryPolicy:
             case type():
                 return isinstance(error, self.retry_on)
             case Sequence():
-                return isinstance(error, tuple(cast("Sequence[type[Exception]]", self.retry_on)))
+                return isinstance(error, tuple(self.retry_on))
             case _:
                 return self.retry_on(error)
 

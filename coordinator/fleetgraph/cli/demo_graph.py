@@ -11,7 +11,7 @@ from fleetgraph.config import get_stream_writer
 from fleetgraph.graph import START, StateGraph
 
 
-class State(TypedDict, total=False):
+class State(TypedDict):
     topic: str
     joke: str
     poem: str
@@ -30,18 +30,18 @@ def _place(node: str) -> list[str]:
     return [f"{node}: process {os.getpid()}"]
 
 
-def refine_topic(state: State) -> State:
+def refine_topic(state: State) -> dict[str, Any]:
     return {"topic": state["topic"] + " and cats", "ran_on": _place("refine_topic")}
 
 
-def generate_joke(state: State) -> State:
+def generate_joke(state: State) -> dict[str, Any]:
     text = f"This is a joke about {state['topic']}"
     if find_spec("langchain_core"):
         text = _model(text).invoke(f"Generate a joke about {state['topic']}").content
     return {"joke": text, "ran_on": _place("generate_joke")}
 
 
-def generate_poem(state: State) -> State:
+def generate_poem(state: State) -> dict[str, Any]:
     writer = get_stream_writer()
     for line in range(1, 4):
         writer({"poem": f"line {line} of 3, written in process {os.getpid()}"})

@@ -45,15 +45,13 @@ class Subscription:
         after: Seq of the last event already known.
     """
 
-    def __init__(
-        self, client: redis.Redis, run: str, codec: Codec, idle: Callable[[], None], after: int = 0
-    ) -> None:
+    def __init__(self, client: redis.Redis, run: str, codec: Codec, idle: Callable[[], None], after: int = 0) -> None:
         self._client = client
         self._run = run
         self._codec = codec
         self._idle = idle
         self._sequence = Sequence(run, after)
-        self._pubsub: Any = client.pubsub()
+        self._pubsub: Any = client.pubsub()  # pyright: ignore[reportUnknownMemberType]
 
     def __enter__(self) -> Self:
         self._pubsub.subscribe(keys.events(self._run))
@@ -113,7 +111,7 @@ class AsyncSubscription:
         self._codec = codec
         self._idle = idle
         self._sequence = Sequence(run, after)
-        self._pubsub: Any = client.pubsub()
+        self._pubsub: Any = client.pubsub()  # pyright: ignore[reportUnknownMemberType]
 
     async def __aenter__(self) -> Self:
         await self._pubsub.subscribe(keys.events(self._run))

@@ -175,9 +175,7 @@ class Run:
             return []
         start = self._sent
         self._sent += len(events)
-        return [
-            publish_from_coordinator(self.id, _EPOCH, [Events(len(events), b"".join(events))], start=start)
-        ]
+        return [publish_from_coordinator(self.id, _EPOCH, [Events(len(events), b"".join(events))], start=start)]
 
     def _dispatch(self, started: list[_Outstanding]) -> Call[Any]:
         return dispatch(

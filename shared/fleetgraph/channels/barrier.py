@@ -16,14 +16,14 @@ class NamedBarrierValue(BaseChannel):
 
     def __init__(self, typ: Any, names: Collection[str], key: str = "") -> None:
         super().__init__(typ, key)
-        self.names = frozenset(names)
+        self.names = set(names)
         self.seen: set[str] = set()
 
     def update(self, values: Sequence[Any]) -> bool:
         changed = False
         for value in values:
             if value not in self.names:
-                raise InvalidUpdateError(f"At key '{self.key}': Value {value} not in {set(self.names)}")
+                raise InvalidUpdateError(f"At key '{self.key}': Value {value} not in {self.names}")
             if value not in self.seen:
                 self.seen.add(value)
                 changed = True

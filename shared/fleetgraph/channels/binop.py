@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections.abc
 from collections.abc import Callable, Sequence
-from typing import Any, NotRequired, Required, Self, get_args, get_origin
+from typing import Any, NotRequired, Required, Self, cast, get_args, get_origin
 
 from fleetgraph.channels.base import MISSING, BaseChannel
 from fleetgraph.errors import EmptyChannelError, ErrorCode, InvalidUpdateError, coded
@@ -25,6 +25,7 @@ def overwritten(value: Any) -> tuple[bool, Any]:
     if isinstance(value, Overwrite):
         return True, value.value
     if isinstance(value, dict):
+        value = cast("dict[Any, Any]", value)
         if len(value) == 1 and "__overwrite__" in value:
             return True, value["__overwrite__"]
         if len(value) == 2 and value.get("type") == "__overwrite__" and "value" in value:

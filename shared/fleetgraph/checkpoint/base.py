@@ -25,7 +25,10 @@ class CheckpointTuple(NamedTuple):
 
 
 class BaseCheckpointSaver(ABC):
-    """Keeps checkpoints by thread. Configs name them: `{"configurable": {"thread_id", "checkpoint_ns", "checkpoint_id"}}`."""
+    """Keeps checkpoints by thread.
+
+    Configs name them: `{"configurable": {"thread_id": ..., "checkpoint_ns": ..., "checkpoint_id": ...}}`.
+    """
 
     @abstractmethod
     def get_tuple(self, config: Mapping[str, Any]) -> CheckpointTuple | None:
@@ -53,9 +56,7 @@ class BaseCheckpointSaver(ABC):
         """Save a checkpoint as the child of the one `config` names. Returns the config that names it."""
 
     @abstractmethod
-    def put_writes(
-        self, config: Mapping[str, Any], writes: Sequence[Write], task_id: str, task_path: str = ""
-    ) -> None:
+    def put_writes(self, config: Mapping[str, Any], writes: Sequence[Write], task_id: str, task_path: str = "") -> None:
         """Save what a task wrote, beside the checkpoint that `config` names. Saving it again changes nothing."""
 
     @abstractmethod

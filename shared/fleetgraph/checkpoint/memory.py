@@ -78,9 +78,7 @@ class InMemorySaver(BaseCheckpointSaver):
             self._threads[thread][ns][checkpoint["id"]] = saved
         return _config(thread, ns, checkpoint["id"])
 
-    def put_writes(
-        self, config: Mapping[str, Any], writes: Sequence[Write], task_id: str, task_path: str = ""
-    ) -> None:
+    def put_writes(self, config: Mapping[str, Any], writes: Sequence[Write], task_id: str, task_path: str = "") -> None:
         thread, ns, checkpoint_id = _named(config)
         with self._lock:
             saved = self._threads[thread][ns][checkpoint_id or ""]

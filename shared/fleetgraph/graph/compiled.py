@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from fleetgraph.config import RunnableConfig, merge_configs
 from fleetgraph.errors import NotSupported
-from fleetgraph.graph.schema import coercion_of, is_pydantic
+from fleetgraph.graph.schema import coercion_of, is_class_of_state
 from fleetgraph.pregel import local
 from fleetgraph.pregel.context import running_inside_a_task
 from fleetgraph.pregel.program import Program
@@ -254,10 +253,10 @@ class CompiledStateGraph:
         return self.checkpointer
 
     def _coerced_context(self, context: Any) -> Any:
-        schema = self.builder.context_schema
-        if isinstance(context, dict) and schema is not None and (dataclasses.is_dataclass(schema) or is_pydantic(schema)):
+        schema: Any = self.builder.context_schema
+        if isinstance(context, dict) and is_class_of_state(schema):
             return schema(**cast("dict[str, Any]", context))
-        return context
+        return cast("Any", context)
 
 
 def _refuse(options: Mapping[str, Any]) -> None:

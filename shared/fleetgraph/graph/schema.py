@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import types
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any, NotRequired, Required, get_args, get_origin, get_type_hints
+from typing import Any, NotRequired, Required, cast, get_args, get_origin, get_type_hints
 
 from fleetgraph.channels.base import MISSING, BaseChannel
 from fleetgraph.channels.binop import BinaryOperatorAggregate
@@ -76,16 +75,21 @@ def _check_reducer(reducer: Callable[..., Any]) -> None:
         raise ValueError(f"Invalid reducer signature. Expected (a, b) -> c. Got {signature}")
 
 
-def is_pydantic(cls: object) -> bool:
+def is_pydantic(cls: Any) -> bool:
     """Whether `cls` is a pydantic model class; answers without importing pydantic."""
     return isinstance(cls, type) and hasattr(cls, "__pydantic_fields__") and hasattr(cls, "model_construct")
 
 
 def coercion_of(schema: Any) -> Callable[[dict[str, Any]], Any] | None:
     """What turns a mapping of channel values into what a node of this input schema is called with."""
-    if isinstance(schema, type) and (dataclasses.is_dataclass(schema) or is_pydantic(schema)):
+    if is_class_of_state(schema):
         return lambda values: schema(**values)
     return None
+
+
+def is_class_of_state(schema: Any) -> bool:
+    """Whether a schema is a class that nodes get instances of: a dataclass or a pydantic model."""
+    return isinstance(schema, type) and (dataclasses.is_dataclass(schema) or is_pydantic(schema))
 
 
 @cache
@@ -93,11 +97,7 @@ def annotated_keys(cls: type) -> tuple[str, ...]:
     """The annotated attribute names of a class and its bases, base first; empty when it has none."""
     keys: dict[str, None] = {}
     for base in reversed(cls.__mro__):
-        annotations = base.__dict__.get("__annotations__")
-        if annotations is None:
-            annotations = getattr(base, "__annotations__", None)
-        if annotations and not isinstance(annotations, types.GetSetDescriptorType):
-            keys.update(dict.fromkeys(annotations))
+        keys.update(dict.fromkeys(inspect.get_annotations(base)))
     return tuple(keys)
 
 
@@ -106,7 +106,7 @@ def instance_items(instance: Any, keys: Sequence[str]) -> list[tuple[str, Any]]:
 
     A pydantic instance leaves out what is None only because nobody set it and None is its default.
     """
-    cls = type(instance)
+    cls = cast("Any", type(instance))
     if is_pydantic(cls):
         fields, kept = cls.model_fields, instance.model_fields_set
         return [

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import logging
-import sys
 import types
 import typing
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -139,9 +139,7 @@ class StateGraph:
             raise ValueError(f"Node `{name}` is reserved.")
         for character in _RESERVED_CHARACTERS:
             if character in name:
-                raise ValueError(
-                    f"'{character}' is a reserved character and is not allowed in the node names."
-                )
+                raise ValueError(f"'{character}' is a reserved character and is not allowed in the node names.")
         if isinstance(action, CompiledStateGraph):
             raise NotSupported(f"a graph as a node (node {name!r})")
         schema = input_schema or first_parameter_schema(action) or self.state_schema
@@ -314,12 +312,13 @@ class StateGraph:
             if value:
                 raise NotSupported(f"compile({option}=...)")
         check_saver(checkpointer)
+        caller = inspect.currentframe()  # the graph's own name is looked for where it is compiled
         return CompiledStateGraph(
             builder=self,
             program=self._program(name),
             checkpointer=checkpointer,
             name=name,
-            module=sys._getframe(1).f_globals.get("__name__"),  # where to look for the graph's own name
+            module=caller.f_back.f_globals.get("__name__") if caller and caller.f_back else None,
         )
 
     def _program(self, name: str) -> Program:
@@ -430,7 +429,8 @@ class StateGraph:
     def _warn_if_compiled(self, what: str) -> None:
         if self._compiled:
             logger.warning(
-                "Adding %s to a graph that has already been compiled. This will not be reflected in the compiled graph.",
+                "Adding %s to a graph that has already been compiled. "
+                "This will not be reflected in the compiled graph.",
                 what,
             )
 

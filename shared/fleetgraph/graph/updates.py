@@ -21,7 +21,7 @@ def updates_of(keys: Sequence[str]) -> Callable[[Any], list[Write]]:
 
     def updates(returned: Any) -> list[Write]:
         if type(returned) is dict:  # the everyday case: no goto can hide in it
-            return [item for item in returned.items() if item[0] in known]
+            return [item for item in cast("dict[str, Any]", returned).items() if item[0] in known]
         return [*_state_updates(returned, keys, known), *_gotos(returned)]
 
     return updates
@@ -41,9 +41,7 @@ def _state_updates(returned: Any, keys: Sequence[str], known: Collection[str]) -
         return [write for item in returned for write in _state_updates(item, keys, known)]
     if annotated_keys(cast("type[Any]", type(returned))):
         return instance_items(returned, keys)
-    raise InvalidUpdateError(
-        coded(f"Expected dict, got {returned}", ErrorCode.INVALID_GRAPH_NODE_RETURN_VALUE)
-    )
+    raise InvalidUpdateError(coded(f"Expected dict, got {returned}", ErrorCode.INVALID_GRAPH_NODE_RETURN_VALUE))
 
 
 def _root_updates(returned: Any) -> list[Write]:
@@ -59,17 +57,17 @@ def _root_updates(returned: Any) -> list[Write]:
 
 def command_items(command: Command[Any]) -> list[Write]:
     """The (channel, value) pairs of a command's update."""
-    update = command.update
+    update: Any = command.update
     if update is None:
         return []
     if isinstance(update, dict):
         return list(cast("dict[str, Any]", update).items())
     if isinstance(update, list | tuple) and all(
-        isinstance(item, tuple) and len(cast("tuple[Any, ...]", item)) == 2 and isinstance(item[0], str)
+        type(item) is tuple and len(cast("tuple[Any, ...]", item)) == 2 and isinstance(item[0], str)
         for item in cast("Sequence[Any]", update)
     ):
         return list(cast("Sequence[Write]", update))
-    if keys := annotated_keys(cast("type[Any]", type(update))):
+    if keys := annotated_keys(cast("Any", type(update))):
         return instance_items(update, keys)
     return [(ROOT, update)]
 

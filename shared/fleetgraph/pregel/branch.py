@@ -48,7 +48,7 @@ class Branch:
 
 def _ends(path: Any, path_map: PathMap | None) -> dict[Hashable, str] | None:
     if isinstance(path_map, Mapping):
-        return dict(cast("Mapping[Hashable, str]", path_map)) or None
+        return dict(path_map) or None
     if path_map is not None:
         return {name: name for name in path_map} or None
     answer = type_hints(path).get("return")
@@ -60,7 +60,7 @@ def _ends(path: Any, path_map: PathMap | None) -> dict[Hashable, str] | None:
 def type_hints(code: Any) -> dict[str, Any]:
     """The type hints of a function or of a callable object's method; none when they can't be resolved."""
     if not (inspect.isfunction(code) or inspect.ismethod(code)):
-        code = getattr(code, "__call__", None)
+        code = getattr(code, "__call__", None)  # noqa: B004 (not asking whether it is callable)
     try:
         return get_type_hints(code)
     except (NameError, TypeError, AttributeError):  # a forward reference to something that exists later, or nowhere

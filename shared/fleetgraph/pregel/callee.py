@@ -7,8 +7,7 @@ import functools
 import inspect
 import warnings
 from collections.abc import Callable
-from contextvars import copy_context
-from typing import Any
+from typing import Any, cast
 
 from fleetgraph.pregel.context import TaskContext
 
@@ -62,8 +61,7 @@ class Callee:
         if self.runnable:
             return await self.code.ainvoke(value, context.config)
         if not self.is_async:
-            call = functools.partial(copy_context().run, self.call, value, context)
-            return await asyncio.get_running_loop().run_in_executor(None, call)
+            return await asyncio.to_thread(self.call, value, context)
         return await self.code(value, **{name: get(context) for name, get in self.inject})
 
 
@@ -76,9 +74,10 @@ def is_coroutine_function(code: Any) -> bool:
     """Whether calling `code` gives a coroutine, looking through partials and callable objects."""
     while isinstance(code, functools.partial):
         code = code.func
-    return inspect.iscoroutinefunction(code) or (
-        not inspect.isroutine(code) and inspect.iscoroutinefunction(getattr(type(code), "__call__", None))
-    )
+    if inspect.isroutine(code):
+        return inspect.iscoroutinefunction(code)
+    method: Any = getattr(cast("Any", type(code)), "__call__", None)  # noqa: B004 (not asking whether it is callable)
+    return inspect.iscoroutinefunction(method)
 
 
 def own_name(code: Any) -> str | None:

@@ -14,15 +14,21 @@ if TYPE_CHECKING:
     from fleetgraph.runtime import Runtime
 
 # What a task's own metadata takes over from `configurable`, so that a trace or a streamed message can be placed.
-_METADATA_FROM_CONFIGURABLE = ("thread_id", "checkpoint_id", "checkpoint_ns", "task_id", "run_id", "assistant_id", "graph_id")
+_METADATA_FROM_CONFIGURABLE = (
+    "thread_id",
+    "checkpoint_id",
+    "checkpoint_ns",
+    "task_id",
+    "run_id",
+    "assistant_id",
+    "graph_id",
+)
 
 
 class TaskContext:
     """A running task, what it was started with, and what it may ask for; most tasks ask for none of it."""
 
-    def __init__(
-        self, task: Task, node: NodeProgram, emit: Emitter, config: Mapping[str, Any], context: Any
-    ) -> None:
+    def __init__(self, task: Task, node: NodeProgram, emit: Emitter, config: Mapping[str, Any], context: Any) -> None:
         self.task = task
         self.node = node
         self.emit = emit

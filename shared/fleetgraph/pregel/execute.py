@@ -9,7 +9,7 @@ import asyncio
 import random
 import time
 from collections.abc import Generator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from fleetgraph.channels.base import MISSING, BaseChannel
 from fleetgraph.constants import END
@@ -26,9 +26,7 @@ _Steps = Generator[tuple[Callee, Any], Any, list[Write]]
 """Asks for calls of user code, is sent what they return, and returns the task's writes."""
 
 
-def execute(
-    program: Program, task: Task, emit: Emitter, config: Mapping[str, Any], context: Any = None
-) -> list[Write]:
+def execute(program: Program, task: Task, emit: Emitter, config: Mapping[str, Any], context: Any = None) -> list[Write]:
     """Run a task in this thread and return its writes, in order.
 
     When it raises, `task.writes` holds what the node had written before a path function behind it failed.
@@ -126,8 +124,8 @@ def _seen_by(branch: BranchProgram, program: Program, task: Task, writes: list[W
     values = branch.reading.values(channels, task.step, task.stop)
     shaped = branch.reading.shape(values)
     if branch.passthrough and isinstance(shaped, dict) and isinstance(returned, dict):
-        return {**returned, **shaped}
-    return shaped
+        return {**cast("dict[str, Any]", returned), **cast("dict[str, Any]", shaped)}
+    return cast("Any", shaped)
 
 
 def _retry_delay(running: TaskContext, error: Exception) -> float:
@@ -145,5 +143,3 @@ def _retry_delay(running: TaskContext, error: Exception) -> float:
             interval = min(policy.max_interval, policy.initial_interval * policy.backoff_factor ** (attempt - 1))
             return interval + (random.random() if policy.jitter else 0.0)
     raise error
-
-

@@ -124,7 +124,7 @@ def _outcomes(arrived: queue.SimpleQueue[Emit | Outcome]) -> Iterator[Outcome]:
 
 
 async def astream(program: Program, request: RunRequest) -> AsyncIterator[Any]:
-    """The same as `stream`, on the event loop. When a task fails, or the iterator is closed, its siblings are cancelled."""
+    """The same as `stream`, on the event loop. When a task fails or the iterator is closed, others are cancelled."""
     store = CheckpointStore(request.checkpointer, request.config)
     machine = Machine(program, store.settings(request), await store.aload())
     loop = asyncio.get_running_loop()

@@ -311,7 +311,7 @@ class Machine:
 
     def _plan_send(self, index: int, send: Any) -> Task | None:
         if not isinstance(send, Send):
-            logger.warning("Ignoring invalid packet type %s in pending sends", type(send))
+            logger.warning("Ignoring invalid packet type %s in pending sends", type(send).__name__)
             return None
         node = self.program.nodes.get(send.node)
         if node is None:
@@ -352,7 +352,7 @@ class Machine:
     # --- applying ------------------------------------------------------------------------------------------------
 
     def _apply(self, tasks: list[Task]) -> set[str]:
-        """Apply the writes of a superstep's tasks, in path order. Returns the channels that changed and hold a value."""
+        """Apply the tasks' writes, in path order. Returns the channels that changed and hold a value."""
         channels, versions = self.channels, self.versions
         if len(tasks) > 1:
             tasks = sorted(tasks, key=path_order)
@@ -447,7 +447,9 @@ class Machine:
     def _emit_start(self, task: Task) -> None:
         node = self.program.nodes[task.name]
         if (self._debug or self._wants("tasks")) and not node.hidden:
-            self._emit_debuggable("tasks", "task", payloads.task_start(task, node, self.settings.config), self.step, task.id)
+            self._emit_debuggable(
+                "tasks", "task", payloads.task_start(task, node, self.settings.config), self.step, task.id
+            )
 
     def _emit_result(self, task: Task, error: BaseException | None) -> None:
         node = self.program.nodes[task.name]

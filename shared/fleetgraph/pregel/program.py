@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from fleetgraph.channels.base import BaseChannel
+from fleetgraph.managed import ManagedValue
 from fleetgraph.pregel.branch import Branch
 from fleetgraph.pregel.callee import Callee
-from fleetgraph.managed import ManagedValue
 from fleetgraph.pregel.task import Write
 from fleetgraph.types import RetryPolicy
 
@@ -89,7 +89,7 @@ class NodeProgram:
     """State updates and gotos out of a return value."""
     edges: tuple[Write, ...] = ()
     branches: tuple[BranchProgram, ...] = ()
-    metadata: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
     tags: tuple[str, ...] = ()
     retry: tuple[RetryPolicy, ...] = ()
     hidden: bool = False

@@ -34,11 +34,11 @@ class Task:
     """The channel values `input` was built from; None for a Send, whose argument is passed as it is."""
     snapshot: Mapping[str, Any] | None = None
     """Checkpoints of the channels that the node's branch functions read; None when it has no branches."""
-    writes: list[Write] = field(default_factory=list)
+    writes: list[Write] = field(default_factory=list[Write])
 
 
 class Emitter(Protocol):
-    """Where a running task puts the events it produces itself. Calls never block on I/O and may come from any thread."""
+    """Takes the events that a running task produces itself. Calls never wait for I/O, and may come from any thread."""
 
     modes: frozenset[str]
     """The stream modes somebody asked for; an emitter is not called for others."""

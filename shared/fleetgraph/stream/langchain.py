@@ -64,7 +64,7 @@ class MessagesHandler(BaseCallbackHandler):
         self._metadata[run_id] = shown
 
     def on_llm_new_token(
-        self, token: str, *, chunk: Any = None, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
+        self, token: Any, *, chunk: Any = None, run_id: UUID, parent_run_id: UUID | None = None, **kwargs: Any
     ) -> None:
         if isinstance(chunk, ChatGenerationChunk) and (metadata := self._metadata.get(run_id)) is not None:
             self._send(chunk.message, metadata, unless_seen=False)

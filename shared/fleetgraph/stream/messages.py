@@ -7,11 +7,11 @@ streams `messages` or the program uses it already.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, ContextManager, cast
+from typing import TYPE_CHECKING, Any, cast
 from uuid import uuid4
 
 from fleetgraph.types import Command
@@ -31,7 +31,7 @@ def _message_class() -> type | None:
     return None if module is None else cast("type | None", getattr(module, "BaseMessage", None))
 
 
-def streaming(running: TaskContext) -> ContextManager[None]:
+def streaming(running: TaskContext) -> AbstractContextManager[None]:
     """While a node runs: lets LangChain code inside it find the task's config, and streams what its models say."""
     wanted = "messages" in running.emit.modes and _langchain_installed()
     if not wanted and "langchain_core.runnables.config" not in sys.modules:
@@ -40,7 +40,7 @@ def streaming(running: TaskContext) -> ContextManager[None]:
 
 
 @contextmanager
-def _inside_langchain(running: TaskContext, wanted: bool) -> Iterator[None]:
+def _inside_langchain(running: TaskContext, wanted: bool) -> Generator[None]:
     from langchain_core.runnables.config import var_child_runnable_config
 
     if wanted:

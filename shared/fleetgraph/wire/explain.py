@@ -56,10 +56,11 @@ Children = Iterator[tuple[str, Any]]
 
 def explain(value: Any, where: str, rule_for: RuleFor, error: Exception) -> EncodeError:
     """The error that tells where in `value` packing failed with `error`, and what to do about it."""
+    unknown = "$", value, f"Packing failed with {type(error).__name__}: {str(error).rstrip('.')}."
     try:
-        path, fault, hint = _find_fault(value, rule_for) or ("$", value, f"Packing failed: {error}.")
-    except Exception as another:  # the value changes meanwhile, or what the application's classes compute raises
-        path, fault, hint = "$", value, f"Packing failed: {error}; looking for the cause: {another}."
+        path, fault, hint = _find_fault(value, rule_for) or unknown
+    except Exception:  # the value changes meanwhile, or is of a class that raises here as well
+        path, fault, hint = unknown
     if len(path) > _LONGEST_PATH:
         path = f"{path[: _LONGEST_PATH // 2]}…{path[-_LONGEST_PATH // 2 :]}"
     kind = cast("type[Any]", type(fault))
@@ -153,7 +154,10 @@ def _derived(content: Any, attributes: dict[str, Any] | None) -> Children:
 
 
 def _short(key: Any) -> str:
-    text = repr(key)
+    try:
+        text = repr(key)
+    except Exception:  # of the application's classes, and of integers of thousands of digits
+        text = f"<{type(key).__qualname__}>"
     return text if len(text) <= 40 else f"{text[:39]}…"
 
 

@@ -146,6 +146,11 @@ def rq_workers() -> str:
     return f"{RQ}workers"
 
 
+def rq_queue_workers(queue_name: str) -> str:
+    """Set: the keys of a queue's workers. RQ never lets it expire."""
+    return f"{RQ}workers:{queue_name}"
+
+
 def rq_worker(worker_name: str) -> str:
     """Hash: a worker. Expires when the worker stops to renew it."""
     return f"{RQ}worker:{worker_name}"

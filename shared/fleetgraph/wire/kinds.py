@@ -98,7 +98,7 @@ def _range(value: range) -> list[int]:
 
 
 def _pattern(value: re.Pattern[Any]) -> list[Any]:
-    return [value.pattern, value.flags & ~re.DEBUG]  # DEBUG makes compiling print
+    return [value.pattern, value.flags & ~int(re.DEBUG)]  # DEBUG makes compiling print
 
 
 _FACTORIES: Final[dict[str, Any]] = {

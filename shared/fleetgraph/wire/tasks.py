@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-import msgpack
+import msgpack  # pyright: ignore[reportMissingTypeStubs]
 
 from fleetgraph.pregel.program import Program
 from fleetgraph.pregel.task import Task
 from fleetgraph.wire.messages import GraphRef, Outcome, TaskMessage
+
+_unpack: Any = cast("Any", msgpack).unpackb
+
+
+def _no_value(code: int, data: bytes) -> None:
+    """Stands in for an extension that is not to be built."""
 
 
 def to_message(
@@ -78,7 +84,7 @@ def unreadable_outcome(data: bytes, error: Exception) -> Outcome | None:
     Without it, a value of a type that only the worker knows would leave the run waiting for ever.
     """
     try:
-        parts = cast("list[Any]", msgpack.unpackb(data, strict_map_key=False, ext_hook=lambda code, data: None))
+        parts = cast("list[Any]", _unpack(data, strict_map_key=False, ext_hook=_no_value))
         _, run, task, attempt, worker, *_ = parts
     except (ValueError, TypeError, msgpack.exceptions.UnpackException):
         return None

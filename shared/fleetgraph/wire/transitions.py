@@ -419,14 +419,14 @@ def claim(
     lease: timedelta = LEASE,
     announce: bool,
 ) -> Call[list[Claim]]:
-    """Give a worker the jobs it popped itself, and up to `count` more.
+    """Give a worker the jobs it popped itself, and its share of those that wait, up to `count`.
 
     `announce` says that it was idle, which RQ then records as busy. Jobs that nobody waits for any longer are
     dropped.
     """
     return _call(
         "claim",
-        (keys.rq_queue(queue), keys.rq_intermediate(queue)),
+        (keys.rq_queue(queue), keys.rq_intermediate(queue), keys.rq_queue_workers(queue)),
         (
             queue,
             worker,
