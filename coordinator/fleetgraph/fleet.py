@@ -269,7 +269,9 @@ class _InlineFleet(_OwnRedis):
                 client = connect(self.url)
                 self._opened.callback(client.close)
                 worker = FleetWorker(self._queue, client, self._registry, concurrency=self._concurrency)
-                self._opened.callback(worker.start_in_thread())
+                thread = worker.start_in_thread()
+                self._opened.callback(thread.join)
+                self._opened.callback(worker.stop)
             self._working = True
         return self._queue
 

@@ -6,9 +6,12 @@ import os
 import subprocess
 import sys
 from contextlib import ExitStack
-from typing import Self
+from typing import Final, Self
 
 from fleetgraph.errors import FleetError
+
+DRAIN_SECONDS: Final = 5.0
+"""How long a worker may take to end the nodes it runs. All runs have been cancelled by then: nobody waits for them."""
 
 
 class LocalWorkers:
@@ -88,4 +91,8 @@ class LocalWorkers:
 def _end(process: subprocess.Popen[bytes]) -> None:
     if process.stdin is not None and not process.stdin.closed:
         process.stdin.close()
-    process.wait()
+    try:
+        process.wait(DRAIN_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -6,10 +6,12 @@ from importlib.util import find_spec
 from typing import Any
 
 from fleetgraph.cli.demo_graph import graph
+from fleetgraph.config import RunnableConfig
 from fleetgraph.fleet import Fleet
 from fleetgraph.types import STREAM_MODES
 
 _WIDTH = max(map(len, STREAM_MODES))
+_CONFIG: RunnableConfig = {"configurable": {"thread_id": "demo"}}
 
 
 def run(url: str | None) -> int:
@@ -20,7 +22,8 @@ def run(url: str | None) -> int:
         print("(LangChain is not installed: no `messages`. Add it: pip install 'fleetgraph[langchain]')\n")
     with Fleet(url) if url else Fleet.local(workers=2) as fleet:
         final: Any = None
-        for mode, chunk in graph.on(fleet).stream({"topic": "ice cream"}, stream_mode=list(STREAM_MODES)):
+        on_fleet = graph.on(fleet)
+        for mode, chunk in on_fleet.stream({"topic": "ice cream"}, _CONFIG, stream_mode=list(STREAM_MODES)):
             print(f"  {mode:<{_WIDTH}}  {_shown(mode, chunk)}", flush=True)
             if mode == "values":
                 final = chunk
@@ -38,7 +41,9 @@ def _shown(mode: str, chunk: Any) -> str:
         case "tasks":
             what = "result" if "result" in chunk else "input"
             return f"{chunk['name']} {what}={chunk[what]}"
+        case "checkpoints":
+            return f"step {chunk['metadata']['step']} saved, next: {', '.join(chunk['next']) or 'nothing'}"
         case "debug":
-            return f"step {chunk['step']} {chunk['type']} {chunk['payload']['name']}"
+            return f"step {chunk['step']} {chunk['type']} {chunk['payload'].get('name', '')}"
         case _:
             return str(chunk)

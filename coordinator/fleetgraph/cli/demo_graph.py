@@ -7,6 +7,7 @@ import os
 from importlib.util import find_spec
 from typing import Annotated, Any, TypedDict
 
+from fleetgraph.checkpoint.memory import InMemorySaver
 from fleetgraph.config import get_stream_writer
 from fleetgraph.graph import START, StateGraph
 
@@ -56,5 +57,5 @@ graph = (
     .add_edge(START, "refine_topic")
     .add_edge("refine_topic", "generate_joke")
     .add_edge("refine_topic", "generate_poem")
-    .compile(name="demo")
+    .compile(InMemorySaver(), name="demo")
 )

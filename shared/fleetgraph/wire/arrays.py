@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import Any
+from typing import Any, cast
 
 from fleetgraph.wire.kinds import ARRAY, SCALAR, Plain, Refusal
 
@@ -25,7 +25,9 @@ def array_plain(cls: type[Any]) -> tuple[int, Plain] | None:
 def build_array(plain: Any) -> Any:
     """The array, writable and in C order, of what `array_plain` made of it."""
     descr, shape, data = plain
-    return _view(descr, tuple(shape), data).copy()
+    if not isinstance(shape, list):
+        raise TypeError(f"expected list, got {type(shape).__name__}")
+    return _view(descr, tuple(cast("list[Any]", shape)), data).copy()
 
 
 def build_scalar(plain: Any) -> Any:
@@ -53,13 +55,15 @@ def _describe(value: Any) -> Any:
     return descr
 
 
-def _view(descr: Any, shape: tuple[int, ...], data: Any) -> Any:
+def _view(descr: Any, shape: tuple[Any, ...], data: Any) -> Any:
     numpy: Any = importlib.import_module("numpy")
     dtype = numpy.dtype(descr) if isinstance(descr, str) else numpy.lib.format.descr_to_dtype(descr)
     if dtype.hasobject:
         raise ValueError("the data type holds Python objects")
     if not isinstance(data, bytes):
         raise TypeError(f"expected bytes, got {type(data).__name__}")
+    if not all(isinstance(size, int) and size >= 0 for size in shape):
+        raise ValueError(f"{shape} is no shape")
     view = numpy.ndarray(shape, dtype, data)
     if view.nbytes != len(data):
         raise ValueError(f"{len(data)} bytes for an array of {view.nbytes}")

@@ -31,7 +31,7 @@ from fleetgraph.wire.names import shown_name
 RuleFor = Callable[[type[Any]], tuple[int, Plain]]
 """Code and plain form of a type; raises `Refusal` for one that can't travel."""
 
-_DEEPEST: Final = 512  # levels; msgpack itself stops one earlier, so what is deeper has failed by then
+_DEEPEST: Final = 1024  # levels, as many as msgpack packs: what is deeper has failed for that
 _LONGEST_PATH: Final = 200  # characters of a path that are worth reading
 
 _CONTAINERS: Final = (list, dict)  # of msgpack's own
@@ -59,7 +59,7 @@ def explain(value: Any, where: str, rule_for: RuleFor, error: Exception) -> Enco
     unknown = "$", value, f"Packing failed with {type(error).__name__}: {str(error).rstrip('.')}."
     try:
         path, fault, hint = _find_fault(value, rule_for) or unknown
-    except Exception:  # the value changes meanwhile, or is of a class that raises here as well
+    except Exception:  # the value changes while it is walked through
         path, fault, hint = unknown
     if len(path) > _LONGEST_PATH:
         path = f"{path[: _LONGEST_PATH // 2]}…{path[-_LONGEST_PATH // 2 :]}"
@@ -96,6 +96,8 @@ def _find_fault(value: Any, rule_for: RuleFor) -> tuple[str, Any, str] | None:
             children = _children(item, rule_for)
         except Refusal as refusal:
             return path, item, refusal.hint
+        except Exception as error:  # of the application's classes
+            return path, item, f"Taking it apart raises {type(error).__name__}: {str(error).rstrip('.')}."
         open_values.append(item)
         levels.append(children)
         paths.append(path)

@@ -151,6 +151,11 @@ def rq_queue_workers(queue_name: str) -> str:
     return f"{RQ}workers:{queue_name}"
 
 
+def rq_queue_workers(queue_name: str) -> str:
+    """Set: the keys of the workers that listen on a queue; of some that died as well. RQ never lets it expire."""
+    return f"{RQ}workers:{queue_name}"
+
+
 def rq_worker(worker_name: str) -> str:
     """Hash: a worker. Expires when the worker stops to renew it."""
     return f"{RQ}worker:{worker_name}"

@@ -1,0 +1,59 @@
+"""Fixtures that every test may use: a real private Redis, and a check that nothing is left behind in it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from fleetgraph.errors import FleetError
+from fleetgraph.redis_server import RedisServer, find_server_binary
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """A real server of this test process's own; under xdist, each has one. To stop a server, start your own.
+
+    The development dependencies bring a binary. Where there is none all the same, the test is skipped, but
+    fails in CI.
+    """
+    try:
+        find_server_binary()
+    except FleetError as error:
+        if "CI" in os.environ:
+            raise
+        pytest.skip(str(error))
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """The URL of an empty database."""
+    with redis_server.client() as client:
+        client.flushall()
+    return redis_server.url
+
+
+@pytest.fixture
+def redis_client(redis_server: RedisServer, redis_url: str) -> Iterator[redis.Redis]:
+    """A client of the empty database at `redis_url`."""
+    with redis_server.client() as client:
+        yield client
+
+
+@pytest.fixture
+def no_leaked_keys(redis_client: redis.Redis) -> Iterator[None]:
+    """Fails the test if it leaves a key without an expiry in the database of `redis_url`.
+
+    RQ's own registers of queues and workers may stay: RQ keeps them as long as the queues live.
+    """
+    yield
+    leaked = sorted(
+        key.decode()
+        for key in redis_client.scan_iter(count=1000)
+        if redis_client.ttl(key) == -1 and not key.startswith((b"rq:queues", b"rq:workers"))
+    )
+    assert not leaked, f"keys without an expiry, left behind: {leaked}"

@@ -1,0 +1,361 @@
+"""The comparison hides what may differ between two runs, and nothing else."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage
+
+from tests.differential.harness import CASES, MODES, Played, actual, canonical, case, expected, pairs, play, WAYS
+from tests.differential.libraries import library
+from tests.differential.normalise import (
+    Chunk,
+    Ids,
+    Layout,
+    Misshapen,
+    Superstep,
+    canonical_run,
+    freeze,
+    layout_of,
+    open_envelope,
+)
+
+# --- values ------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Point:
+    x: int
+
+
+@dataclass
+class OtherPoint:
+    x: int
+
+
+ID_1, ID_2 = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"
+
+
+def frozen(value: Any) -> Any:
+    return freeze(value, Ids())
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ([1], (1,)),
+        ({1}, frozenset({1})),
+        (1, True),
+        (0, False),
+        (1, 1.0),
+        (1, "1"),
+        (None, "None"),
+        (b"a", "a"),
+        ("", None),
+        ({}, None),
+        ({"x": 1}, Point(1)),
+        (Point(1), Point(2)),
+        (Point(1), OtherPoint(1)),
+        (ValueError("a"), ValueError("b")),
+        (ValueError("a"), TypeError("a")),
+        (ValueError("a"), "ValueError('a')"),
+        ({"a": 1}, {"a": 1, "b": None}),
+        ([1, 2], [2, 1]),
+        (AIMessage("x", id="1"), AIMessage("x", id="2")),
+        (AIMessage("x", id="1"), AIMessage("x")),
+        (AIMessage("x", id="1"), HumanMessage("x", id="1")),
+        (AIMessage("x", id="1"), AIMessage("y", id="1")),
+        (AIMessage("x", id="1"), AIMessage("x", id="1", response_metadata={"k": 1})),
+        (ID_1, "text"),
+        (f"node:{ID_1}", f"other:{ID_2}"),
+    ],
+    ids=repr,
+)
+def test_different_values_stay_different(left: Any, right: Any) -> None:
+    assert frozen(left) != frozen(right)
+    assert frozen({"in": [left]}) != frozen({"in": [right]})
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        (ID_1, ID_2),
+        ({"a": 1, "b": 2}, {"b": 2, "a": 1}),
+        ({3, 1, 2}, {1, 2, 3}),
+        ("2026-01-02T03:04:05.678901+00:00", "2027-01-02T03:04:05+00:00"),
+        (f"node:{ID_1}", f"node:{ID_2}"),
+        (ValueError(f"in {ID_1}"), ValueError(f"in {ID_2}")),
+    ],
+    ids=repr,
+)
+def test_what_may_differ_is_equal(left: Any, right: Any) -> None:
+    assert frozen(left) == frozen(right)
+
+
+def test_an_id_must_recur_where_it_recurred() -> None:
+    a, b = ID_1, ID_2
+    assert frozen([a, b, a]) == frozen([b, a, b])
+    assert frozen([a, b, a]) != frozen([a, b, b])
+    assert frozen([a, a]) != frozen([a, b])
+
+
+def test_key_order_does_not_number_ids() -> None:
+    a, b = ID_1, ID_2
+    assert frozen({"x": a, "y": b}) == frozen({"y": b, "x": a})
+
+
+# --- envelopes ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("raw", "mode", "version"),
+    [
+        ({"a": 1}, ["updates"], "v1"),
+        (["updates", {"a": 1}], ["updates"], "v1"),
+        (("values", {"a": 1}), ["updates"], "v1"),
+        (((), "updates", {"a": 1}), ["updates"], "v1"),
+        ({"a": 1}, "updates", "v2"),
+        (("updates", {"a": 1}), ["updates"], "v2"),
+        ({"type": "updates", "ns": (), "data": 1, "interrupts": ()}, "updates", "v2"),
+        ({"type": "values", "ns": (), "data": 1}, "values", "v2"),
+        ({"type": "updates", "ns": [], "data": 1}, "updates", "v2"),
+    ],
+)
+def test_wrong_envelopes_are_refused(raw: Any, mode: Any, version: str) -> None:
+    with pytest.raises(Misshapen):
+        open_envelope(raw, mode, version)
+
+
+# --- order -------------------------------------------------------------------------------------------------------
+
+IDS = {name: str(uuid4()) for name in ("a", "b", "w1", "w2", "end")}
+
+
+def start(task: str, node: str = "") -> Chunk:
+    payload = {"id": IDS[task], "name": node or task, "input": {}, "triggers": ()}
+    return Chunk("tasks", payload, ("tasks", payload))
+
+
+def result(task: str, node: str = "", error: Exception | None = None) -> Chunk:
+    payload = {"id": IDS[task], "name": node or task, "error": error, "result": {"from": task}, "interrupts": []}
+    return Chunk("tasks", payload, ("tasks", payload))
+
+
+def update(task: str, node: str = "") -> Chunk:
+    payload = {node or task: {"from": task}}
+    return Chunk("updates", payload, ("updates", payload))
+
+
+def custom(task: str, n: int, node: str = "") -> Chunk:
+    payload = {"task": f"{node}#{task}" if node else task, "n": n}
+    return Chunk("custom", payload, ("custom", payload))
+
+
+def message(task: str, text: str, node: str = "") -> Chunk:
+    node = node or task
+    payload = (AIMessage(text), {"langgraph_node": node, "langgraph_checkpoint_ns": f"{node}:{IDS[task]}"})
+    return Chunk("messages", payload, ("messages", payload))
+
+
+def values(n: int) -> Chunk:
+    return Chunk("values", {"n": n}, ("values", {"n": n}))
+
+
+def canon(chunks: Sequence[Chunk], layout: Layout = (), error: BaseException | None = None, **options: Any) -> Any:
+    return canonical_run(chunks, error, layout, Ids(), **options)
+
+
+TWO = [start("a"), start("b")]
+A = [custom("a", 1), message("a", "hi"), custom("a", 2), update("a"), result("a")]
+B = [message("b", "hu"), custom("b", 1), message("b", "ho"), update("b"), result("b")]
+END = [values(1), start("end"), update("end"), result("end"), values(2)]
+
+
+def zipped(*tasks: list[Chunk]) -> list[Chunk]:
+    return [chunk for chunks in zip(*tasks, strict=True) for chunk in chunks]
+
+
+@pytest.mark.parametrize("middle", [B + A, zipped(A, B), zipped(B, A), A[:2] + B + A[2:]])
+def test_parallel_tasks_may_interleave(middle: list[Chunk]) -> None:
+    assert canon(TWO + middle + END) == canon(TWO + A + B + END)
+
+
+def swapped(chunks: list[Chunk], i: int, j: int) -> list[Chunk]:
+    chunks = list(chunks)
+    chunks[i], chunks[j] = chunks[j], chunks[i]
+    return chunks
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param(TWO + swapped(A, 0, 2) + B + END, id="custom of one task swapped"),
+        pytest.param(TWO + A + swapped(B, 0, 2) + END, id="messages of one task swapped"),
+        pytest.param(TWO + swapped(A, 1, 2) + B + END, id="custom and message of one task swapped"),
+        pytest.param(TWO + swapped(A, 2, 3) + B + END, id="update before its custom"),
+        pytest.param(TWO + A + swapped(B, 2, 3) + END, id="update before its message"),
+        pytest.param(TWO + swapped(A, 3, 4) + B + END, id="result before its update"),
+        pytest.param(TWO + A[:-1] + B + END, id="result missing"),
+        pytest.param(TWO + A[1:] + B + END, id="custom missing"),
+        pytest.param(TWO + A + B + END[:-1], id="last values missing"),
+        pytest.param(TWO + A + B + END[1:], id="first values missing"),
+        pytest.param(TWO + A + B[:-2] + [END[0], *B[-2:]] + END[1:], id="values before an update"),
+        pytest.param(TWO + A + B[:-1] + [END[0], B[-1]] + END[1:], id="values before a result"),
+        pytest.param(TWO[::-1] + A + B + END, id="starts swapped"),
+        pytest.param([TWO[0], *A, TWO[1], *B, *END], id="second start late"),
+        pytest.param(TWO + A + B + [A[0]] + END, id="custom doubled"),
+        pytest.param(TWO + A + B + swapped(END, 0, 1), id="start before values"),
+        pytest.param(TWO + A + B + swapped(END, 2, 3), id="result before update, alone in its superstep"),
+    ],
+)
+def test_real_differences_show(wrong: list[Chunk]) -> None:
+    assert canon(wrong) != canon(TWO + A + B + END)
+
+
+SENT = [start("w1", "w"), start("w2", "w")]
+W1 = [custom("1", 1, "w"), message("w1", "x", "w"), custom("1", 2, "w"), update("w1", "w"), result("w1", "w")]
+W2 = [custom("2", 1, "w"), message("w2", "y", "w"), custom("2", 2, "w"), update("w2", "w"), result("w2", "w")]
+
+
+@pytest.mark.parametrize("middle", [W2 + W1, zipped(W1, W2), W1[:1] + W2 + W1[1:], zipped(W2, W1)])
+def test_sent_tasks_may_interleave(middle: list[Chunk]) -> None:
+    assert canon(SENT + middle + END) == canon(SENT + W1 + W2 + END)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param(swapped(W1, 0, 2) + W2, id="custom of one task swapped"),
+        pytest.param(swapped(W1, 2, 3) + W2, id="update before its custom"),
+        pytest.param([*W1[:1], *W1[2:4], W1[1], W1[4], *W2], id="update before its message"),
+        pytest.param(swapped(W1, 3, 4) + W2, id="result before its update"),
+        pytest.param([W1[3], W2[3], *W1[:3], *W2[:3], W1[4], W2[4]], id="both updates first"),
+        pytest.param([*W1, *W2[:3], W2[4]], id="an update missing"),
+        pytest.param([*W1, *W1], id="one task twice"),
+        pytest.param([*W1[:4], *W2], id="a result missing"),
+    ],
+)
+def test_real_differences_of_sent_tasks_show(wrong: list[Chunk]) -> None:
+    assert canon(SENT + wrong + END) != canon(SENT + W1 + W2 + END)
+
+
+def test_one_task_alone_keeps_its_order_whatever_the_modes() -> None:
+    plain = Chunk("custom", "unlabelled", ("custom", "unlabelled"))
+    assert canon([start("a"), plain, update("a")]) != canon([start("a"), update("a"), plain])
+
+
+# --- streams without barriers ------------------------------------------------------------------------------------
+
+STEPS: Layout = [Superstep(2, {"updates": 2, "custom": 2}), Superstep(1, {"updates": 1}), Superstep(2, {"updates": 2})]
+U = [update("a"), update("b"), update("end"), update("w1"), update("w2")]
+
+
+def test_updates_alone_may_interleave_within_a_superstep() -> None:
+    assert canon([U[1], U[0], U[2], U[4], U[3]], STEPS) == canon(U, STEPS)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param([U[0], U[2], U[1], U[3], U[4]], id="across the end of a superstep"),
+        pytest.param([U[0], U[1], U[3], U[2], U[4]], id="across the end of another"),
+        pytest.param(U[:-1], id="last one missing"),
+        pytest.param(U[1:], id="first one missing"),
+        pytest.param([*U, U[4]], id="last one doubled"),
+        pytest.param(U[::-1], id="backwards"),
+    ],
+)
+def test_updates_alone_in_a_wrong_superstep_show(wrong: list[Chunk]) -> None:
+    assert canon(wrong, STEPS) != canon(U, STEPS)
+
+
+def test_layout_is_read_from_a_recording_with_tasks() -> None:
+    assert layout_of([values(0), *TWO, *A, *B, *END]) == [
+        Superstep(2, {"custom": 3, "messages": 3, "updates": 2, "tasks": 2}),
+        Superstep(1, {"updates": 1, "tasks": 1}),
+    ]
+
+
+# --- errors ------------------------------------------------------------------------------------------------------
+
+
+def noted(error: BaseException, note: str) -> BaseException:
+    error.add_note(note)
+    return error
+
+
+def test_errors_compare_by_type_text_and_notes() -> None:
+    note = f"During task with name 'a' and id '{IDS['a']}'"
+    same = canon([update("a")], error=noted(ValueError("x"), f"During task with name 'a' and id '{uuid4()}'"))
+    assert canon([update("a")], error=noted(ValueError("x"), note)) == same
+    assert canon([update("a")], error=noted(ValueError("y"), note)) != same
+    assert canon([update("a")], error=noted(TypeError("x"), note)) != same
+    assert canon([update("a")], error=ValueError("x")) != same
+    assert canon([update("a")]) != same
+
+
+def test_siblings_of_a_failure_are_left_out_only_where_asked_and_only_at_the_end() -> None:
+    error = noted(ValueError("x"), f"During task with name 'b' and id '{IDS['b']}'")
+    failed = [*TWO, *A, *B[:3], result("b", error=error)]  # type: ignore[arg-type]
+    faster = [*TWO, *B[:3], result("b", error=error)]  # type: ignore[arg-type]
+    options = {"error": error, "siblings_of_failure": False}
+    assert canon(failed, **options) == canon(faster, **options)
+    assert canon(failed, error=error) != canon(faster, error=error)
+    assert canon(failed, **options) != canon([*failed[:-2], failed[-1]], **options)
+    assert canon([start("end"), update("end"), *failed], **options) != canon([start("end"), *failed], **options)
+
+
+# --- the corpus --------------------------------------------------------------------------------------------------
+
+ALL_CASES = sorted({case.name for case, _ in pairs()})
+
+
+@pytest.mark.parametrize("name", ALL_CASES)
+@pytest.mark.parametrize("method", ["stream", "astream"])
+def test_langgraph_is_the_same_twice(name: str, method: str) -> None:
+    """Else a case depends on chance, and says nothing about Fleetgraph."""
+    case, way = CASES[name], WAYS[f"{method}-all-saved"]
+    assert actual(case, way, "langgraph") == expected(case, way)
+
+
+Damage = Callable[[list[Any]], None]
+
+
+def _drop_last_update(chunks: list[Any]) -> None:
+    del chunks[max(i for i, chunk in enumerate(chunks) if chunk[0] == "updates")]
+
+
+def _swap_values(chunks: list[Any]) -> None:
+    first, second = [i for i, chunk in enumerate(chunks) if chunk[0] == "values"][:2]
+    chunks[first], chunks[second] = chunks[second], chunks[first]
+
+
+def _shared_id(chunks: list[Any]) -> None:
+    tasks = [chunk[1] for chunk in chunks if chunk[0] == "tasks"]
+    tasks[-1]["id"] = tasks[0]["id"]
+
+
+def _list_for_tuple(chunks: list[Any]) -> None:
+    next(chunk[1] for chunk in chunks if chunk[0] == "tasks")["triggers"] = ["branch:to:a"]
+
+
+@pytest.mark.parametrize("damage", [_drop_last_update, _swap_values, _shared_id, _list_for_tuple])
+def test_a_damaged_recording_does_not_compare_equal(damage: Damage) -> None:
+    damaged_case, way = CASES["diamond"], WAYS["stream-all-saved"]
+    recordings: list[Played] = play(damaged_case, way, library("langgraph"))
+    assert canonical(damaged_case, way, recordings) == expected(damaged_case, way)
+    damage(recordings[0].chunks)
+    assert canonical(damaged_case, way, recordings) != expected(damaged_case, way)
+
+
+def test_two_cases_of_one_name_are_refused() -> None:
+    def diamond(lg: Any) -> Any: ...
+
+    with pytest.raises(ValueError, match="two cases called diamond"):
+        case({})(diamond)
+
+
+def test_every_mode_is_played_alone() -> None:
+    assert set(MODES) <= {str(way.arguments.get("stream_mode")) for way in WAYS.values()}

@@ -1,0 +1,78 @@
+"""Every example runs, and prints the same in its own process as on a fleet."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+EXAMPLES = sorted(path for path in (REPOSITORY / "examples").glob("*.py") if not path.name.startswith("_"))
+ROOTS = [REPOSITORY / name for name in ("coordinator", "worker", "shared")]
+
+SAID = {
+    "any_llm": "You|said:|cats.|I|say:|meow.|",
+    "async_nodes": "custom   got an answer",
+    "custom_data": "{'progress': '4/4'}",
+    "debug": "step 1  task_result  double   {'number': 40}",
+    "fan_out": "total: 210",
+    "filter_by_node": "Soft| |paws| |at| |dawn,| |the| |curtain| |torn.|",
+    "filter_by_tags": "A| |cat| |walks| |into",
+    "llm_tokens": "write_joke: 'rocky'",
+    "several_modes": "updates  {'answer': {'answer': 'According to encyclopedia and newspaper: yes.'}}",
+    "updates_and_values": "{'topic': 'dogs and cats', 'joke': 'Two dogs and cats walk into a bar.'}",
+}
+"""A line or so of what each example prints."""
+
+
+LANGGRAPH_FLEET = """
+import contextlib
+
+@contextlib.contextmanager
+def placed(graph):
+    yield graph
+"""
+"""What stands in for examples/_fleet.py where an example runs on LangGraph."""
+
+
+@functools.cache
+def run(example: Path, *arguments: str) -> str:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENAI_")}
+    environment["PYTHONPATH"] = os.pathsep.join(map(str, ROOTS))
+    answer = subprocess.run(
+        [sys.executable, "-W", "error", str(example), *arguments],
+        cwd=REPOSITORY,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stderr
+    return answer.stdout
+
+
+def test_every_example_is_known_here() -> None:
+    assert [path.stem for path in EXAMPLES] == sorted(SAID)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_it_prints_the_same_on_a_fleet(example: Path) -> None:
+    assert run(example, "--fleet") == run(example)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_it_prints_the_same_on_langgraph(example: Path, tmp_path: Path) -> None:
+    """The scripts are LangGraph's language: with its name in their imports they are its scripts."""
+    (tmp_path / "_fleet.py").write_text(LANGGRAPH_FLEET)
+    shutil.copy(example.with_name("_model.py"), tmp_path)
+    copy = tmp_path / example.name
+    copy.write_text(example.read_text().replace("from fleetgraph.", "from langgraph."))
+    printed = run(example)
+    assert SAID[example.stem] in printed
+    assert run(copy) == printed

@@ -1,0 +1,61 @@
+"""Where a running task puts its events: encodes them, and leaves the sending to the publisher."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from fleetgraph.wire.codec import Codec
+from fleetgraph.wire.events import encode_event
+from fleetgraph.wire.messages import TaskMessage
+from fleetgraph.wire.transitions import Events, Mark
+from fleetgraph.worker.publisher import Publisher, Sender
+
+
+class TaskEmitter:
+    """The `Emitter` of one attempt of a task.
+
+    Payloads are encoded by the caller's thread: what can't travel raises where it was emitted, and what the caller
+    does to the object afterwards no longer matters.
+    """
+
+    def __init__(self, publisher: Publisher, sender: Sender, message: TaskMessage, codec: Codec) -> None:
+        self.modes = frozenset(message.modes)
+        self._publisher = publisher
+        self._sender = sender
+        self._codec = codec
+        self._node = message.name
+        self._ns = tuple(message.ns.split("|")[:-1])
+        self._task = message.id
+        self._attempt = message.attempt
+
+    def custom(self, payload: Any) -> None:
+        """Emit one `custom` chunk of the task.
+
+        Raises:
+            EncodeError: The payload can't travel.
+            FleetError: Redis did not take the events emitted so far; too many wait for it.
+        """
+        self._emit("custom", payload)
+
+    def message(self, message: Any, metadata: Mapping[str, Any], *, unless_seen: bool) -> None:
+        """Emit one `messages` chunk, `(message, metadata)`; raises like `custom`.
+
+        `unless_seen` drops it when the run already emitted, or a node of it received, a message of the same id.
+        """
+        payload = (message, dict(metadata))
+        if message.id is None:
+            self._emit("messages", payload)
+        else:
+            self._emit("messages", payload, Mark.SKIP if unless_seen else Mark.ADD, message.id)
+
+    def saw_messages(self, ids: list[str]) -> None:
+        """Mark message ids as known to the run, without emitting anything."""
+        for message_id in ids:
+            self._publisher.events(self._sender, Events(0, b"", Mark.ADD, message_id))
+
+    def _emit(self, mode: str, payload: Any, mark: Mark = Mark.NONE, message_id: str = "") -> None:
+        where = f"node {self._node!r}, {mode} event"
+        blob = encode_event(self._codec, mode, self._ns, self._task, self._attempt, time.time(), payload, where)
+        self._publisher.events(self._sender, Events(1, blob, mark, message_id))

@@ -1,0 +1,150 @@
+"""The tasks a worker holds, from the claim until Redis has their outcome."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from fleetgraph.wire.transitions import Call, Claim, Counts, Finished, Refusal
+from fleetgraph.worker.publisher import Sender
+from fleetgraph.worker.running import Result
+from fleetgraph.worker.slots import Running
+
+
+class HeldTask:
+    """One of them. The publisher takes it as the `Finish` of its attempt.
+
+    Args:
+        claim: What the worker got.
+        settle: Makes the call that hands in the result.
+        settled: Told the answer.
+    """
+
+    def __init__(
+        self,
+        claim: Claim,
+        settle: Callable[[HeldTask, Result], Call[Finished | Refusal]],
+        settled: Callable[[HeldTask, Finished | None], None],
+    ) -> None:
+        self.claim = claim
+        self.sender = None if claim.route is None else Sender(claim.route)
+        self.result: Result | None = None
+        """Set when its code has ended."""
+        self.lost = False
+        """Whether somebody else runs the task by now, or nobody is to."""
+        self._settle = settle
+        self._settled = settled
+        self._began = time.monotonic()
+        self._running: Running | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been held."""
+        return time.monotonic() - self._began
+
+    def runs_as(self, running: Running) -> None:
+        """Note the coroutine that is its code."""
+        self._running = running
+        if self.lost:
+            running.cancel()
+
+    def lose(self) -> None:
+        """Stop it, as far as that is possible: a thread can't be stopped from outside. Its events stop."""
+        self.lost = True
+        if self.sender is not None:
+            self.sender.refused = True
+        if self._running is not None:
+            self._running.cancel()
+
+    def call(self) -> Call[Finished | Refusal]:
+        """The call that hands in the result."""
+        assert self.result is not None
+        return self._settle(self, self.result)
+
+    def done(self, finished: Finished | None) -> None:
+        """Take the answer to it; None if it could not be sent."""
+        self._settled(self, finished)
+
+
+class HeldTasks:
+    """All of them, by job id.
+
+    Args:
+        room: How many the worker takes at most.
+    """
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+        self._tasks: dict[str, HeldTask] = {}
+        self._changed = threading.Condition()
+        self._counts = Counts()
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def __contains__(self, job: str) -> bool:
+        return job in self._tasks
+
+    @property
+    def free(self) -> int:
+        """How many more there is room for; negative while the worker holds too many."""
+        return self._room - len(self._tasks)
+
+    @property
+    def all_ended(self) -> bool:
+        """Whether no code runs."""
+        with self._changed:
+            return all(task.result is not None for task in self._tasks.values())
+
+    def add(self, task: HeldTask) -> None:
+        """Hold a task."""
+        with self._changed:
+            self._tasks[task.claim.job] = task
+
+    def remove(self, task: HeldTask) -> None:
+        """Hold a task no longer, and count it."""
+        failed = task.result is not None and task.result.failure is not None
+        with self._changed:
+            del self._tasks[task.claim.job]
+            self._count(Counts(int(not failed), int(failed), task.seconds))
+            self._changed.notify_all()
+
+    def find(self, job: str) -> HeldTask | None:
+        """The task of a job, if it is held."""
+        return self._tasks.get(job)
+
+    def claims(self) -> list[Claim]:
+        """What the worker got, of all of them that it has not lost."""
+        with self._changed:
+            return [task.claim for task in self._tasks.values() if not task.lost]
+
+    def take_counts(self) -> Counts:
+        """What was done since this was last asked."""
+        with self._changed:
+            counts, self._counts = self._counts, Counts()
+            return counts
+
+    def put_back_counts(self, counts: Counts) -> None:
+        """Undo `take_counts`."""
+        with self._changed:
+            self._count(counts)
+
+    def _count(self, more: Counts) -> None:
+        succeeded, failed, seconds = self._counts
+        self._counts = Counts(succeeded + more.succeeded, failed + more.failed, seconds + more.seconds)
+
+    def wait_for_room(self, unless: Callable[[], bool]) -> None:
+        """Return when there is room for one more, or `unless` holds."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.free > 0 or unless())
+
+    def wait_until_empty(self, unless: Callable[[], bool]) -> None:
+        """Return when no task is held, or `unless` holds."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._tasks or unless())
+
+    def look_again(self) -> None:
+        """Make those that wait look at their condition again."""
+        with self._changed:
+            self._changed.notify_all()

@@ -1,0 +1,267 @@
+"""The one thread that sends what running tasks produce: their events while they run, then their outcomes.
+
+What arrives while a batch is on its way leaves with the next one; when nothing is on its way, at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+import redis
+
+from fleetgraph.errors import FleetError
+from fleetgraph.wire.transitions import (
+    Call,
+    Events,
+    Finished,
+    Refusal,
+    Route,
+    publish_from_task,
+    try_all,
+)
+from fleetgraph.worker.connection import Backoff, is_refusal, persistently
+
+logger = logging.getLogger("fleetgraph.worker")
+
+BATCH_ITEMS = 500
+"""In one round trip: more would only hold up Redis, and with it everybody else."""
+
+BATCH_BYTES = 1_000_000
+"""In one round trip, about; for the same reason."""
+
+BACKLOG_BYTES = 64_000_000
+"""Of events that wait for Redis. A task that emits more fails, before the process runs out of memory."""
+
+REFUSAL_SECONDS = 10.0
+"""How long a Redis that answers, but takes no events (it is full, say), is asked before the task fails."""
+
+
+@dataclass(slots=True)
+class Sender:
+    """One attempt of a task, as a source of events."""
+
+    route: Route
+    items: int = 0
+    """How many it sent."""
+    refused: bool = False
+    """Whether Redis said that the attempt is no longer the current one."""
+    error: Exception | None = None
+    """Why events of it could not be sent. Then it fails with this error, whatever it did."""
+
+    @property
+    def muted(self) -> bool:
+        """Whether it is of no use to send anything more."""
+        return self.refused or self.error is not None
+
+
+class Finish(Protocol):
+    """The end of an attempt, to be sent after its events."""
+
+    @property
+    def sender(self) -> Sender | None:
+        """Where its events came from; None if there can't be any."""
+        ...
+
+    def call(self) -> Call[Finished | Refusal]:
+        """The call, made anew whenever it is about to be sent."""
+        ...
+
+    def done(self, finished: Finished | None) -> None:
+        """Take the answer; None if the outcome could not be sent."""
+        ...
+
+
+class _EventsStep:
+    """The events of one sender, as part of a batch."""
+
+    def __init__(self, sender: Sender) -> None:
+        self.sender = sender
+        self.items: list[Events] = []
+        self._start = sender.items
+        self._refused_since: float | None = None
+
+    def add(self, events: Events) -> None:
+        self.items.append(events)
+        self.sender.items += 1
+
+    def call(self) -> Call[int | Refusal]:
+        return publish_from_task(self.sender.route.run, self.sender.route, self.items, start=self._start)
+
+    def settle(self, result: Any) -> bool:
+        """Take the answer; tells whether the step is over."""
+        if isinstance(result, Refusal):
+            self.sender.refused = True
+        elif isinstance(result, Exception):
+            if self._refused_since is None:
+                self._refused_since = time.monotonic()
+            if is_refusal(result) and time.monotonic() - self._refused_since < REFUSAL_SECONDS:
+                return False
+            error = FleetError(f"events of task {self.sender.route.task} were not taken by Redis: {result}")
+            error.__cause__ = result
+            self.sender.error = error
+        return True
+
+
+class _FinishStep:
+    """One outcome, as part of a batch."""
+
+    def __init__(self, finish: Finish) -> None:
+        self.finish = finish
+
+    def call(self) -> Call[Finished | Refusal]:
+        return self.finish.call()
+
+    def settle(self, result: Any) -> bool:
+        """Take the answer; tells whether the step is over."""
+        if isinstance(result, Refusal) or (isinstance(result, Exception) and is_refusal(result)):
+            return False
+        if isinstance(result, Exception):
+            logger.error(
+                "an outcome was not taken by Redis: %s; its task will be run again",
+                result,
+                extra={"action": "outcome-lost"},
+            )
+            result = None
+        self.finish.done(result)
+        return True
+
+
+class Publisher:
+    """Sends events and outcomes, for each task in their order; and waits for Redis for as long as it takes.
+
+    Args:
+        client: What to send with.
+        crashed: Told when the thread dies of an error, which must not happen.
+        wait: Waits so many seconds for Redis to come back; tells whether to give up instead.
+        finishing: Entered while outcomes are on their way, and while their answers are taken.
+        unanswered: Told when the answer to outcomes got lost; called inside `finishing`.
+    """
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        *,
+        crashed: Callable[[BaseException], None],
+        wait: Callable[[float], bool],
+        finishing: Callable[[], AbstractContextManager[None]] = nullcontext,
+        unanswered: Callable[[], None] | None = None,
+    ) -> None:
+        self._client = client
+        self._crashed = crashed
+        self._wait = wait
+        self._finishing = finishing
+        self._unanswered = unanswered
+        self._queue: queue.SimpleQueue[tuple[Sender, Events] | Finish | None] = queue.SimpleQueue()
+        self._backoff = Backoff("sending events and outcomes")
+        self._lock = threading.Lock()
+        self._backlog = 0
+        self._thread = threading.Thread(target=self._run, name="fleetgraph-publisher", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Send what is there, end the thread, and return when it has ended."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def events(self, sender: Sender, events: Events) -> None:
+        """Send events of a task. Returns at once.
+
+        Raises:
+            FleetError: Too many events wait for Redis; or it did not take former ones.
+        """
+        if sender.error is not None:
+            raise sender.error
+        if sender.refused:
+            return
+        size = len(events.blob)
+        with self._lock:
+            if self._backlog + size > BACKLOG_BYTES:
+                raise FleetError(
+                    f"{self._backlog:,} bytes of events wait for a Redis that does not take them; more would "
+                    "fill this worker's memory"
+                )
+            self._backlog += size
+        self._queue.put((sender, events))
+
+    def finish(self, finish: Finish) -> None:
+        """Send an outcome. Returns at once."""
+        self._queue.put(finish)
+
+    def _run(self) -> None:
+        try:
+            while (item := self._queue.get()) is not None:
+                going_on = self._send_with(item)
+                if not going_on:
+                    break
+        except BaseException as error:
+            self._crashed(error)
+
+    def _send_with(self, item: tuple[Sender, Events] | Finish) -> bool:
+        """Send an item, with all that came meanwhile; tells whether there is more to come."""
+        emitted: dict[int, _EventsStep] = {}
+        finishes: list[_FinishStep] = []
+        size = count = 0
+        following: tuple[Sender, Events] | Finish | None = item
+        while following is not None:
+            if isinstance(following, tuple):
+                sender, events = following
+                size += len(events.blob)
+                if not sender.muted:
+                    if id(sender) not in emitted:
+                        emitted[id(sender)] = _EventsStep(sender)
+                    emitted[id(sender)].add(events)
+            else:
+                finishes.append(_FinishStep(following))
+            count += 1
+            if count >= BATCH_ITEMS or size >= BATCH_BYTES:
+                break
+            try:
+                following = self._queue.get_nowait()
+            except queue.Empty:
+                break
+        self._send([*emitted.values(), *finishes])
+        with self._lock:
+            self._backlog -= size
+        return following is not None
+
+    def _send(self, steps: list[_EventsStep | _FinishStep]) -> None:
+        """Send steps, in one round trip if all goes well, until each is over."""
+        refusal = Backoff("events")
+        while steps:
+            left = persistently(partial(self._round_trip, steps), self._backoff, self._wait)
+            if left is None:
+                self._give_up(steps)
+                return
+            steps = left
+            if steps and self._wait(refusal.pause()):
+                self._give_up(steps)
+                return
+
+    def _round_trip(self, steps: list[_EventsStep | _FinishStep]) -> list[_EventsStep | _FinishStep]:
+        """Send steps; gives those that are to be sent again."""
+        finishing = any(isinstance(step, _FinishStep) for step in steps)
+        with self._finishing() if finishing else nullcontext():
+            try:
+                results = try_all(self._client, [step.call() for step in steps])
+            except redis.RedisError:
+                if finishing and self._unanswered is not None:
+                    self._unanswered()
+                raise
+            return [step for step, result in zip(steps, results, strict=True) if not step.settle(result)]
+
+    def _give_up(self, steps: list[_EventsStep | _FinishStep]) -> None:
+        with self._finishing():
+            for step in steps:
+                if isinstance(step, _FinishStep):
+                    step.finish.done(None)

@@ -1,0 +1,113 @@
+"""Running one attempt of a task: from the bytes of its message to the bytes of its outcome."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass
+from typing import Any
+
+from fleetgraph.errors import GraphBubbleUp, GraphMismatch
+from fleetgraph.lookup import GraphRegistry
+from fleetgraph.pregel.execute import aexecute, execute
+from fleetgraph.pregel.program import Program
+from fleetgraph.pregel.task import Task, Write
+from fleetgraph.wire.codec import Codec
+from fleetgraph.wire.messages import Outcome, TaskMessage
+from fleetgraph.wire.tasks import from_message
+from fleetgraph.wire.transitions import Route
+from fleetgraph.worker.emitter import TaskEmitter
+from fleetgraph.worker.publisher import Publisher, Sender
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of an attempt."""
+
+    outcome: bytes
+    """The encoded `Outcome`."""
+    failure: str | None
+    """The traceback, for RQ's records; None if it did not fail."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One attempt of a task, ready to be run."""
+
+    message: TaskMessage
+    program: Program
+    task: Task
+    emitter: TaskEmitter
+
+    @property
+    def is_async(self) -> bool:
+        """Whether it has to run on an event loop."""
+        return self.program.nodes[self.task.name].is_async
+
+    def run(self) -> list[Write]:
+        """Run it in this thread; raises whatever the node raises."""
+        return execute(self.program, self.task, self.emitter, self.message.config, self.message.context)
+
+    async def arun(self) -> list[Write]:
+        """Run it on this event loop; raises whatever the node raises."""
+        return await aexecute(self.program, self.task, self.emitter, self.message.config, self.message.context)
+
+
+class Runner:
+    """Makes attempts of the messages that arrive, and outcomes of what the attempts did.
+
+    Args:
+        registry: The graphs this process has.
+        worker: The worker's name.
+        publisher: Takes the events.
+    """
+
+    def __init__(self, registry: GraphRegistry, worker: str, publisher: Publisher) -> None:
+        self._registry = registry
+        self._worker = worker
+        self._publisher = publisher
+
+    @property
+    def _codec(self) -> Codec:
+        return self._registry.codec
+
+    def prepare(self, data: bytes, sender: Sender) -> Attempt:
+        """Make an attempt of an encoded task message.
+
+        Raises:
+            DecodeError: It can't be read.
+            GraphMismatch: This process does not have the graph, or has it in another shape.
+            Exception: What the node's input schema raises.
+        """
+        message = self._codec.decode_task(data)
+        try:
+            program = self._registry.find(message.graph).program
+        except GraphMismatch as error:
+            raise GraphMismatch(error.graph, error.wanted, error.found, error.known, self._worker) from None
+        task = from_message(program, message)
+        return Attempt(message, program, task, TaskEmitter(self._publisher, sender, message, self._codec))
+
+    def succeeded(self, route: Route, node: str, writes: list[Write]) -> Result:
+        """The result of an attempt that produced `writes`; a failure if they can't travel."""
+        outcome = Outcome(route.run, route.task, route.attempt, self._worker, writes, None)
+        try:
+            return Result(self._codec.encode_outcome(outcome, node), None)
+        except Exception as error:
+            return self.failed(route, error)
+
+    def failed(self, route: Route, error: BaseException) -> Result:
+        """The result of an attempt that raised `error`, or of one that could not even begin."""
+        outcome = Outcome(route.run, route.task, route.attempt, self._worker, None, error)
+        return Result(self._codec.encode_outcome(outcome), failure_text(error))
+
+
+def failure_text(error: BaseException) -> str | None:
+    """The traceback that RQ is to keep; None for what is no failure but control flow."""
+    if isinstance(error, GraphBubbleUp):
+        return None
+    return "".join(traceback.format_exception(error))
+
+
+def log_fields(action: str, route: Route | None, **more: Any) -> dict[str, Any]:
+    """The structured part of a log entry about a task."""
+    about = {} if route is None else {"run": route.run, "task": route.task, "attempt": route.attempt}
+    return {"action": action, **about, **more}

@@ -1,0 +1,145 @@
+"""Where nodes run: one thread for each synchronous node, one event loop for all asynchronous ones."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import threading
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+logger = logging.getLogger("fleetgraph.worker")
+
+T = TypeVar("T")
+
+
+class CodeThreads:
+    """Threads that run user code; they do no I/O of the worker's.
+
+    Daemons, so that a node that hangs can't keep the process from exiting.
+
+    Args:
+        count: How many there are.
+        crashed: Told when one dies of an error, which must not happen.
+    """
+
+    def __init__(self, count: int, crashed: Callable[[BaseException], None]) -> None:
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._crashed = crashed
+        self._threads = [
+            threading.Thread(target=self._run, name=f"fleetgraph-node-{number}", daemon=True)
+            for number in range(1, count + 1)
+        ]
+
+    def start(self) -> None:
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, job: Callable[[], None]) -> None:
+        """Call `job`, which must not raise, in a thread, as soon as one is free."""
+        self._jobs.put(job)
+
+    def stop(self) -> None:
+        """End the threads when all jobs are done, without waiting for it."""
+        for _ in self._threads:
+            self._jobs.put(None)
+
+    def _run(self) -> None:
+        try:
+            while (job := self._jobs.get()) is not None:
+                job()
+        except BaseException as error:
+            self._crashed(error)
+
+
+class LoopThread:
+    """The event loop on which asynchronous nodes run, in a thread of its own.
+
+    Args:
+        crashed: Told when the thread dies of an error, which must not happen.
+    """
+
+    def __init__(self, crashed: Callable[[BaseException], None]) -> None:
+        self._crashed = crashed
+        self._loop = asyncio.new_event_loop()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="fleetgraph-loop", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def submit(self, work: Coroutine[Any, Any, T], done: Callable[[T | None, BaseException | None], None]) -> Running:
+        """Run `work` on the loop; `done`, which must not raise or block, gets its result or else its error."""
+        running = Running(self._loop)
+        self._loop.call_soon_threadsafe(running.start, work, done)
+        return running
+
+    def stop(self) -> None:
+        """Cancel what still runs, end the thread, and return when it has ended."""
+        self._stopping = True
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            asyncio.set_event_loop(self._loop)
+            while not self._stopping:
+                try:
+                    self._loop.run_forever()
+                except (KeyboardInterrupt, SystemExit) as error:
+                    # Raised by a task that a node started by itself, beside its own coroutine. That must not end
+                    # a process in which other runs' nodes are at work.
+                    logger.error(
+                        "a task on the event loop raised %r; the loop goes on",
+                        error,
+                        extra={"action": "loop-interrupted"},
+                    )
+            self._end()
+        except BaseException as error:
+            self._crashed(error)
+
+    def _end(self) -> None:
+        left = asyncio.all_tasks(self._loop)
+        for task in left:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+        self._loop.close()
+
+
+class Running:
+    """A coroutine on the event loop; made and cancelled from any thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._task: asyncio.Task[Any] | None = None
+
+    def start(self, work: Coroutine[Any, Any, T], done: Callable[[T | None, BaseException | None], None]) -> None:
+        """Start it; on the event loop."""
+        self._task = self._loop.create_task(_held_back(work))
+        self._task.add_done_callback(lambda task: done(*_ending(task)))
+
+    def cancel(self) -> None:
+        """Cancel it, if it still runs."""
+        self._loop.call_soon_threadsafe(self._cancel)
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+
+
+async def _held_back(work: Coroutine[Any, Any, T]) -> tuple[T | None, BaseException | None]:
+    """Await `work`, and return what it raises: asyncio lets some exceptions end the whole loop."""
+    try:
+        return await work, None
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:
+        return None, error
+
+
+def _ending(task: asyncio.Task[tuple[T | None, BaseException | None]]) -> tuple[T | None, BaseException | None]:
+    return (None, asyncio.CancelledError()) if task.cancelled() else task.result()

@@ -1,0 +1,515 @@
+"""The worker: takes tasks from one queue, runs several at a time, and hands in what becomes of them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+from typing import Any, cast
+
+import redis
+from rq.utils import now as utc_now
+from rq.worker import BaseWorker, Worker, WorkerStatus
+from rq.worker_registration import register
+
+from fleetgraph.errors import FleetError
+from fleetgraph.lookup import GraphRegistry
+from fleetgraph.pregel.task import Write
+from fleetgraph.wire import keys
+from fleetgraph.wire.rq_serializer import MsgpackSerializer, message_of
+from fleetgraph.wire.transitions import (
+    LEASE,
+    WORKER_TTL,
+    Call,
+    Claim,
+    Finished,
+    Refusal,
+    adopt,
+    claim,
+    execute,
+    finish,
+    give_back,
+    heartbeat,
+)
+from fleetgraph.worker.connection import (
+    SOCKET_TIMEOUT_SECONDS,
+    Backoff,
+    configure,
+    is_out_of_memory,
+    will_pass,
+)
+from fleetgraph.worker.held import HeldTask, HeldTasks
+from fleetgraph.worker.publisher import Publisher
+from fleetgraph.worker.running import Result, Runner, failure_text, log_fields
+from fleetgraph.worker.slots import CodeThreads, LoopThread
+
+logger = logging.getLogger("fleetgraph.worker")
+
+BLOCK_SECONDS = 1.0
+"""How long to wait for a task in one call: a connection that died unnoticed is found out soon, and gets no task."""
+
+HEARTBEATS_PER_LEASE = 3
+"""So that a lost heartbeat, or two, don't cost a worker its tasks."""
+
+OUTAGE_SECONDS = 10.0
+"""How long a worker that is to stop waits for a Redis that does not answer, before it gives up what it holds."""
+
+
+class FleetWorker(BaseWorker):
+    """An RQ worker that runs tasks of graphs: no process a task, several tasks at a time, few commands for each.
+
+    To RQ it is a worker like any other: `rq info`, rq-dashboard and RQ's registries show it and what it does.
+    `rq suspend` keeps it from taking tasks. RQ's commands to single workers (`send_stop_job_command`, …) don't reach
+    it: runs are cancelled, not jobs.
+
+    Args:
+        queue_name: The one queue it takes tasks from. Only tasks belong there.
+        connection: Its connections. The worker sets the timeouts of the connection pool, and ends its retries.
+        registry: The graphs it has. A task of another one fails.
+        concurrency: How many tasks it runs at a time. Synchronous nodes run in threads, asynchronous ones on one
+            event loop.
+        name: Its name, unique in the fleet; one is made of host and process if it is None.
+        lease_seconds: How long it may show no sign of life until its tasks are given to others. It shows some three
+            times as often.
+
+    Raises:
+        redis.RedisError: Redis can't be reached.
+    """
+
+    def __init__(
+        self,
+        queue_name: str,
+        connection: redis.Redis,
+        registry: GraphRegistry,
+        concurrency: int = 8,
+        name: str | None = None,
+        lease_seconds: float = LEASE.total_seconds(),
+    ) -> None:
+        super().__init__(  # pyright: ignore[reportUnknownMemberType]
+            [queue_name],
+            name=name or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}",
+            connection=connection,
+            worker_ttl=int(WORKER_TTL.total_seconds()),
+            serializer=MsgpackSerializer,
+        )
+        self.queue_name = queue_name
+        self.concurrency = concurrency
+        self.error: BaseException | None = None
+        """What made it stop, if nobody asked it to."""
+        self._redis: redis.Redis = connection
+        self._lease = timedelta(seconds=lease_seconds)
+        self._held = HeldTasks(concurrency)
+        self._stop = threading.Event()
+        """Set once: to take no more tasks."""
+        self._ready = threading.Event()
+        """Set when it takes tasks, or won't ever."""
+        self._over = threading.Event()
+        """Set when nothing is held any more: to give no more signs of life."""
+        self._wake_heart = threading.Event()
+        self._suspended = False
+        self._outage_since: float | None = None
+        self._blocked_client: int | None = None
+        """Redis's id of the connection that waits for tasks."""
+        self._claiming = threading.RLock()
+        """Held while tasks are claimed, by one way or the other, until they are known to be held."""
+        self._unsure = False
+        """Whether the answer to a claim got lost, so that Redis may think that more is held."""
+        self._worked = False
+        self._publisher = Publisher(
+            connection,
+            crashed=partial(self._crashed, "publisher"),
+            wait=self._wait_for_redis,
+            finishing=self._settling,
+            unanswered=self._become_unsure,
+        )
+        self._code = CodeThreads(concurrency, partial(self._crashed, "node"))
+        self._loop = LoopThread(partial(self._crashed, "event loop"))
+        self._heart = threading.Thread(target=self._beat_until_over, name="fleetgraph-heart", daemon=True)
+        self._runner = Runner(registry, self.name, self._publisher)
+
+    @property
+    def dequeue_timeout(self) -> int:
+        """RQ's name for how long one call waits for a job, in seconds."""
+        return int(BLOCK_SECONDS)
+
+    @property
+    def connection_timeout(self) -> int:
+        """RQ's name for how long an answer may take, in seconds."""
+        return int(SOCKET_TIMEOUT_SECONDS)
+
+    def _set_connection(self, connection: redis.Redis) -> redis.Redis:
+        return configure(connection)
+
+    @classmethod
+    def find_by_key(cls, *args: Any, **options: Any) -> BaseWorker | None:
+        """What RQ knows of the worker with a key: an `rq.Worker`, since this class is for the worker itself."""
+        return Worker.find_by_key(*args, **options)
+
+    # --- life -------------------------------------------------------------------------------------------------
+
+    def work(self, burst: bool = False) -> bool:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Take tasks and run them, until `stop` is called; then finish those it has, and return.
+
+        Args:
+            burst: Return also when no task waits and none runs.
+
+        Returns:
+            Whether it ran any.
+
+        Raises:
+            ValueError: Another worker has the same name.
+            redis.RedisError: Redis failed in a way that waiting won't heal; or when the worker was about to begin.
+            FleetError: The worker broke down.
+        """
+        try:
+            self.register_birth()
+            self._code.start()
+            self._loop.start()
+            self._publisher.start()
+            self._heart.start()
+            self.set_state(WorkerStatus.IDLE)
+        except BaseException as error:
+            self.error = error
+            self._ready.set()
+            raise
+        logger.info("worker %s takes tasks", self.name, extra={"action": "worker-ready", "worker": self.name})
+        self._ready.set()
+        try:
+            self._serve(burst)
+        except BaseException as error:
+            self._crashed("serving", error)
+        finally:
+            self._end()
+        if self.error is not None:
+            raise FleetError(f"worker {self.name} broke down: {self.error!r}") from self.error
+        return self._worked
+
+    def start_in_thread(self) -> threading.Thread:
+        """Do `work` in a thread of this process, and return it when the worker takes tasks.
+
+        After `stop` the thread ends by itself. Why it ended otherwise is in `error`.
+
+        Raises:
+            ValueError: Another worker has the same name.
+            redis.RedisError: Redis failed.
+        """
+        thread = threading.Thread(target=self._work_in_thread, name=f"fleetgraph-worker-{self.name}", daemon=True)
+        thread.start()
+        self._ready.wait()
+        if self.error is not None:
+            raise self.error
+        return thread
+
+    def stop(self) -> None:
+        """Take no more tasks; `work` returns when those it has are done. From any thread.
+
+        From a signal handler too, if the main thread, where Python runs those, is not the one in `work`.
+        """
+        if not self._stop.is_set():
+            logger.info("worker %s stops", self.name, extra={"action": "worker-stops", "worker": self.name})
+        self._stop.set()
+        self._wake_heart.set()
+        self._held.look_again()
+
+    def _work_in_thread(self) -> None:
+        try:
+            self.work()
+        except Exception:
+            # Whoever started the thread finds the reason in `error`; it was logged when it came up.
+            logger.debug("worker %s ended with an error", self.name, exc_info=True)
+
+    def _end(self) -> None:
+        self.stop()
+        self._held.wait_until_empty(unless=self._broken)
+        self._publisher.stop()
+        self._code.stop()
+        self._loop.stop()
+        self._over.set()
+        self._wake_heart.set()
+        self._heart.join()
+        try:
+            self._beat()
+            self.register_death()
+        except redis.RedisError as error:
+            logger.warning("worker %s could not sign off: %s", self.name, error, extra={"action": "death-unregistered"})
+        logger.info("worker %s is gone", self.name, extra={"action": "worker-gone", "worker": self.name})
+
+    def _broken(self) -> bool:
+        return self.error is not None
+
+    def _crashed(self, thread: str, error: BaseException) -> None:
+        """Stop working, loudly: a thread without which it makes no sense has died."""
+        self.error = self.error or error
+        logger.critical(
+            "worker %s: its %s thread died; it stops",
+            self.name,
+            thread,
+            exc_info=error,
+            extra={"action": "thread-died", "worker": self.name},
+        )
+        self.stop()
+
+    def _wait_for_redis(self, seconds: float) -> bool:
+        """Wait before the next try; tells whether to give up."""
+        if self._stop.is_set():
+            now = time.monotonic()
+            self._outage_since = self._outage_since or now
+            if now - self._outage_since > OUTAGE_SECONDS:
+                return True
+        self._over.wait(seconds)
+        return self._broken()
+
+    # --- taking tasks -----------------------------------------------------------------------------------------
+
+    def _serve(self, burst: bool) -> None:
+        backoff = Backoff(f"worker {self.name}")
+        blocking = self._redis.client()
+        while not self._stop.is_set():
+            self._held.wait_for_room(unless=self._stop.is_set)
+            try:
+                self._maintain()
+                self._pause_if_suspended()
+                if self._unsure:
+                    with self._settling():
+                        pass
+                took = self._take(blocking, burst)
+            except redis.RedisError as error:
+                if not will_pass(error):
+                    raise
+                self._blocked_client = None
+                self._become_unsure()
+                self._stop.wait(backoff.failed(error))
+            else:
+                backoff.worked()
+                if burst and not took:
+                    self._held.wait_until_empty(unless=self._stop.is_set)
+                    if not self._redis.llen(keys.rq_queue(self.queue_name)):
+                        return
+
+    def _take(self, blocking: redis.Redis, burst: bool) -> bool:
+        """Take as many tasks as there is room for, and wait a moment for the first; tells whether there were any."""
+        if self._blocked_client is None:
+            self._blocked_client = blocking.client_id()  # pyright: ignore[reportUnknownMemberType]
+        waiting, popped = keys.rq_queue(self.queue_name), keys.rq_intermediate(self.queue_name)
+        job: bytes | None
+        try:
+            if burst:
+                job = cast("bytes | None", blocking.lmove(waiting, popped))
+            else:
+                job = cast("bytes | None", blocking.blmove(waiting, popped, cast(int, BLOCK_SECONDS)))
+        except redis.ResponseError as error:
+            if not is_out_of_memory(error):
+                raise
+            # The script that claims can do without memory, other than BLMOVE.
+            if self._claim([]):
+                return True
+            raise
+        if job is None or not (self._stop.is_set() or self._suspended):
+            return job is not None and self._claim([job.decode()])
+        execute(self._redis, give_back(self.queue_name, job.decode()))
+        return False
+
+    def _claim(self, popped: list[str]) -> bool:
+        with self._settling():
+            claims = execute(
+                self._redis,
+                claim(
+                    self.queue_name,
+                    self.name,
+                    max(0, self._held.free - len(popped)),
+                    popped,
+                    lease=self._lease,
+                    announce=len(self._held) == 0,
+                ),
+            )
+            for one in claims:
+                self._hold(one)
+            return bool(claims)
+
+    @contextmanager
+    def _settling(self) -> Generator[None]:
+        """While a call that claims is under way: one at a time, so that it is always clear what is held."""
+        with self._claiming:
+            yield
+            if self._unsure:
+                for one in execute(self._redis, adopt(self.name)):
+                    if one.job not in self._held:
+                        logger.info(
+                            "job %s was claimed while the answer got lost",
+                            one.job,
+                            extra=log_fields("task-adopted", one.route),
+                        )
+                        self._hold(one)
+                self._unsure = False
+
+    def _become_unsure(self) -> None:
+        self._unsure = True
+
+    def _maintain(self) -> None:
+        """RQ's own housekeeping, as often as RQ does it."""
+        if not self.should_run_maintenance_tasks:
+            return
+        try:
+            self.run_maintenance_tasks()
+        except (redis.ConnectionError, redis.TimeoutError):
+            raise
+        except Exception:
+            logger.exception("RQ's maintenance failed", extra={"action": "maintenance-failed"})
+            self.last_cleaned_at = utc_now()
+
+    def _pause_if_suspended(self) -> None:
+        if not self._suspended:
+            return
+        logger.info("worker %s is suspended", self.name, extra={"action": "suspended"})
+        self.set_state(WorkerStatus.SUSPENDED)
+        while self._suspended and not self._stop.wait(BLOCK_SECONDS / 4):
+            pass
+        self.set_state(WorkerStatus.BUSY if len(self._held) else WorkerStatus.IDLE)
+
+    # --- running them -----------------------------------------------------------------------------------------
+
+    def _hold(self, one: Claim) -> None:
+        self._worked = True
+        task = HeldTask(one, self._settle, self._settled)
+        self._held.add(task)
+        self._code.submit(partial(self._begin, task))
+
+    def _begin(self, task: HeldTask) -> None:
+        """Start a task; in a code thread."""
+        node = ""
+        try:
+            if task.sender is None:
+                raise FleetError(f"job {task.claim.job} is none of Fleetgraph's; this queue is for tasks only")
+            attempt = self._runner.prepare(message_of(task.claim.data), task.sender)
+            node = attempt.task.name
+            if attempt.is_async:
+                task.runs_as(self._loop.submit(attempt.arun(), partial(self._ended_on_loop, task, node)))
+                return
+            writes = attempt.run()
+        except BaseException as error:
+            self._ended(task, node, None, error)
+        else:
+            self._ended(task, node, writes, None)
+
+    def _ended_on_loop(
+        self, task: HeldTask, node: str, writes: list[Write] | None, error: BaseException | None
+    ) -> None:
+        # Encoding what it wrote may take a while; the loop has other things to do.
+        self._code.submit(partial(self._ended, task, node, writes, error))
+
+    def _ended(self, task: HeldTask, node: str, writes: list[Write] | None, error: BaseException | None) -> None:
+        """Hand in the result of a task; in a code thread."""
+        route = task.claim.route
+        if route is None or error is not None:
+            error = error or FleetError("no task")
+            task.result = self._failed(route, error)
+        else:
+            task.result = self._runner.succeeded(route, node, writes or [])
+        if task.result.failure is not None and not task.lost:
+            logger.info("job %s failed: %r", task.claim.job, error, extra=log_fields("task-failed", route, node=node))
+        self._publisher.finish(task)
+
+    def _failed(self, route: Any, error: BaseException) -> Result:
+        if route is None:
+            return Result(b"", failure_text(error))
+        return self._runner.failed(route, error)
+
+    def _settle(self, task: HeldTask, result: Result) -> Call[Finished | Refusal]:
+        sender = task.sender
+        if sender is not None and sender.error is not None:
+            result = task.result = self._runner.failed(sender.route, sender.error)
+        going_on = not (self._stop.is_set() or self._suspended)
+        return finish(
+            self.queue_name,
+            self.name,
+            task.claim,
+            result.outcome,
+            failure=result.failure,
+            items=0 if sender is None else None if sender.error is not None else sender.items,
+            last=self._held.all_ended,
+            count=1 if going_on and self._held.free >= 0 else 0,
+            lease=self._lease,
+        )
+
+    def _settled(self, task: HeldTask, finished: Finished | None) -> None:
+        self._held.remove(task)
+        if finished is None:
+            return
+        if not finished.accepted and task.sender is not None:
+            logger.info(
+                "job %s: nobody waited for its outcome",
+                task.claim.job,
+                extra=log_fields("outcome-refused", task.claim.route),
+            )
+        for one in finished.claims:
+            self._hold(one)
+
+    # --- signs of life ----------------------------------------------------------------------------------------
+
+    def _beat_until_over(self) -> None:
+        backoff = Backoff(f"heartbeat of worker {self.name}")
+        try:
+            while True:
+                woken = self._wake_heart.wait(self._lease.total_seconds() / HEARTBEATS_PER_LEASE)
+                self._wake_heart.clear()
+                if self._over.is_set():
+                    return
+                try:
+                    if woken:
+                        self._unblock()
+                    self._beat()
+                    backoff.worked()
+                except redis.RedisError as error:
+                    if not will_pass(error):
+                        raise
+                    backoff.failed(error)
+        except BaseException as error:
+            self._crashed("heartbeat", error)
+
+    def _beat(self) -> None:
+        counts = self._held.take_counts()
+        try:
+            answer = execute(
+                self._redis,
+                heartbeat(self.queue_name, self.name, self._held.claims(), counts, lease=self._lease),
+            )
+        except redis.RedisError:
+            self._held.put_back_counts(counts)
+            raise
+        self._suspended = answer.suspended
+        if not answer.known:
+            self._held.put_back_counts(counts)
+            self._register_again()
+        for job in answer.lost:
+            task = self._held.find(job)
+            if task is not None and task.result is None:
+                logger.info("nobody waits for job %s any longer", job, extra=log_fields("task-lost", task.claim.route))
+                task.lose()
+
+    def _register_again(self) -> None:
+        """Redis lost its data, or this process slept for long."""
+        logger.warning(
+            "Redis does not know worker %s any more; registering again", self.name, extra={"action": "reborn"}
+        )
+        with self._redis.pipeline() as pipe:  # pyright: ignore[reportUnknownMemberType]
+            pipe.hset(self.key, mapping=cast(Any, self.serialize()))  # pyright: ignore[reportUnknownMemberType]
+            pipe.hset(self.key, "state", WorkerStatus.BUSY if len(self._held) else WorkerStatus.IDLE)
+            pipe.expire(self.key, WORKER_TTL)
+            register(self, pipe)
+            pipe.execute()
+
+    def _unblock(self) -> None:
+        """Let the call that waits for tasks return at once. If it can't, it returns within `BLOCK_SECONDS`."""
+        client = self._blocked_client
+        if client is not None:
+            try:
+                self._redis.client_unblock(client)  # pyright: ignore[reportUnknownMemberType]
+            except redis.ResponseError as error:
+                logger.debug("CLIENT UNBLOCK refused: %s", error)
