@@ -7,9 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+from hypothesis import settings
 
 from fleetgraph.errors import FleetError
 from fleetgraph.redis_server import RedisServer, find_server_binary
+
+# How long an example takes says something about the machine, not about the code.
+settings.register_profile("fleetgraph", deadline=None)
+settings.load_profile("fleetgraph")
 
 
 @pytest.fixture(scope="session")

@@ -140,7 +140,10 @@ class Fleet:
         Raises:
             GraphNotFound: Workers could not find the graph, since it is no module-level variable.
         """
-        return _FleetEngine(self, graph, self._locate(graph))
+        located = self._locate(graph)
+        with self._lock:
+            self._registry.add_graph(graph, located.name)
+        return _FleetEngine(self, graph, located)
 
     def _locate(self, graph: CompiledStateGraph) -> Located:
         return locate(graph)
@@ -152,7 +155,6 @@ class Fleet:
     def _new_run(self, graph: CompiledStateGraph, located: Located, request: RunRequest) -> _Started:
         with self._lock:
             client, coordinator = self._connected()
-            self._registry.add_graph(graph, located.name)
             queue = self._serve(graph, located)
         ref = GraphRef(located.name, graph.program.fingerprint)
         return _Started(client, coordinator, coordinator.new_run(graph, ref, queue, request), self._check)
@@ -269,9 +271,7 @@ class _InlineFleet(_OwnRedis):
                 client = connect(self.url)
                 self._opened.callback(client.close)
                 worker = FleetWorker(self._queue, client, self._registry, concurrency=self._concurrency)
-                thread = worker.start_in_thread()
-                self._opened.callback(thread.join)
-                self._opened.callback(worker.stop)
+                self._opened.callback(worker.start_in_thread())
             self._working = True
         return self._queue
 

@@ -108,14 +108,16 @@ def failing_after_a_sibling(lg: Library) -> Any:
 
 
 def failing_before_a_sibling(lg: Library) -> Any:
-    """Two parallel nodes: `slow` goes on until the reader knows that `fails` has failed."""
+    """Two parallel nodes: when `slow` was heard, `fails` fails, and `slow` goes on until the failure was read."""
 
-    def slow(state: State) -> dict[str, Any]:
+    def slow(state: State, writer: lg.StreamWriter) -> dict[str, Any]:
+        writer({"task": "slow"})
         signals(state["key"]).wait("the failure was read")
         signals(state["key"]).log.append("slow ended")
         return {"log": ["slow"]}
 
     def fails(state: State) -> dict[str, Any]:
+        signals(state["key"]).wait("slow was heard")
         raise ValueError("boom")
 
     builder = lg.StateGraph(State).add_node(slow).add_node(fails)

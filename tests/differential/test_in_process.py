@@ -148,14 +148,17 @@ def test_updates_of_tasks_that_end_before_a_failure_are_streamed(name: LibraryNa
 def test_a_failure_is_streamed_at_once_and_raised_when_siblings_have_ended(name: LibraryName) -> None:
     given = live.new_input()
     signals = live.signals(given["key"])
-    chunks = live.failing_before_a_sibling(library(name)).stream(given, stream_mode=["tasks", "updates", "values"])
+    modes = ["tasks", "updates", "values", "custom"]
+    chunks = live.failing_before_a_sibling(library(name)).stream(given, stream_mode=modes)
     seen: list[Any] = []
     with pytest.raises(ValueError, match="boom"):
         for mode, payload in chunks:
             seen.append((mode, payload.get("name")))
+            if mode == "custom":
+                signals.set("slow was heard")
             if payload.get("error"):
                 signals.set("the failure was read")
-    assert seen == [("values", None), ("tasks", "fails"), ("tasks", "slow"), ("tasks", "fails")]
+    assert seen == [("values", None), ("tasks", "fails"), ("tasks", "slow"), ("custom", None), ("tasks", "fails")]
     assert signals.log == ["slow ended"]
 
 

@@ -169,7 +169,9 @@ def sent(value: Any) -> Any:
     return arrived
 
 
-@pytest.mark.parametrize("member", [Colour.RED, Colour.BLUE, Level.LOW, Mood.GOOD, Right.READ, Right.READ | Right.WRITE])
+@pytest.mark.parametrize(
+    "member", [Colour.RED, Colour.BLUE, Level.LOW, Mood.GOOD, Right.READ, Right.READ | Right.WRITE]
+)
 def test_an_enum_member_is_the_same_member(member: enum.Enum) -> None:
     assert sent(member) is member
     assert CODEC.decode(CODEC.encode({member: [member]})) == {member: [member]}
@@ -180,7 +182,13 @@ def test_an_enum_member_is_the_same_member(member: enum.Enum) -> None:
     [
         *(Item("pen", ("a",)), Frozen(Item("x"), {"k": (1,)}), Box(Box(1)), Point(1), Point(1, (2,)), Pair(1, [2])),
         *(Money(5), Stack([1, (2,)]), Settings(a=1), Ordered(b=1, a=2), Bag({1, 2})),
-        *(Account(owner="o"), FrozenModel(items=(Item("x"),)), Numbers([1, 2]), Page[int](rows=[1]), SlottedChild(1, 2)),
+        *(
+            Account(owner="o"),
+            FrozenModel(items=(Item("x"),)),
+            Numbers([1, 2]),
+            Page[int](rows=[1]),
+            SlottedChild(1, 2),
+        ),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -316,7 +324,9 @@ def test_a_class_that_is_not_allowed_is_neither_sent_nor_built() -> None:
         Codec().decode(CODEC.encode(Item("x")))
 
 
-@pytest.mark.parametrize("value", [Colour.RED, Point(1), Account(owner="o"), Slotted(1)], ids=lambda v: type(v).__name__)
+@pytest.mark.parametrize(
+    "value", [Colour.RED, Point(1), Account(owner="o"), Slotted(1)], ids=lambda v: type(v).__name__
+)
 def test_the_hint_for_a_class_that_is_merely_missing_says_so(value: Any) -> None:
     with pytest.raises(EncodeError, match=rf"fleetgraph.wire.allow, or allow\({type(value).__name__}\)"):
         Codec().encode(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import subprocess
 import sys
@@ -16,7 +17,6 @@ from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 from uuid import UUID
 
-import msgpack
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -47,6 +47,8 @@ class Point(NamedTuple):
 class Model(BaseModel):
     a: int = 1
 
+
+msgpack: Any = importlib.import_module("msgpack")  # has no types
 
 CODEC = Codec([Item, Slotted, Colour, Point, Model])
 
@@ -98,16 +100,47 @@ def test_rubbish_is_refused_with_a_sentence(data: bytes, says: str) -> None:
         *(ext(8, ["2024-01-01T00:00:00", "No/Where", 0]), ext(8, ["2024-01-01T00:00:00", "../../etc/passwd", 0])),
         *(ext(8, ["2024-01-01T00:00:00", None, 5]), ext(9, "2024-13-01"), ext(10, "25:00"), ext(11, [1])),
         *(ext(11, [10**12, 0, 0]), ext(12, 10**9), ext(12, "x\0y"), ext(12, []), ext(13, "x"), ext(13, 5)),
-        *(ext(14, "one"), ext(14, 5), ext(15, [1, 0]), ext(15, ["a", 1]), ext(16, ["Path", "a"]), ext(16, ["PosixPath", 1])),
-        *(ext(17, [0, 1, 0]), ext(17, ["a", 1, 1]), ext(18, ["(", 0]), ext(18, ["a", "b"]), ext(19, ["IPv4Address", "x"])),
+        *(
+            ext(14, "one"),
+            ext(14, 5),
+            ext(15, [1, 0]),
+            ext(15, ["a", 1]),
+            ext(16, ["Path", "a"]),
+            ext(16, ["PosixPath", 1]),
+        ),
+        *(
+            ext(17, [0, 1, 0]),
+            ext(17, ["a", 1, 1]),
+            ext(18, ["(", 0]),
+            ext(18, ["a", "b"]),
+            ext(19, ["IPv4Address", "x"]),
+        ),
         *(ext(19, ["os", "x"]), ext(20, [1]), ext(21, 3), ext(22, ["eval", {}]), ext(22, ["list", [1]]), ext(22, [])),
         *(ext(30, []), ext(30, {}), ext(30, [1]), ext(30, [name_of(Colour)]), ext(30, [name_of(Colour), "GREEN"])),
         *(ext(31, [name_of(Item)]), ext(31, [name_of(Item), 3]), ext(31, [name_of(Slotted), {"b": 1}])),
-        *(ext(31, [name_of(Slotted), {"__class__": 1}]), ext(32, [name_of(Model), {}]), ext(33, [name_of(Point), [], None])),
-        *(ext(33, [name_of(Point), "x", None]), ext(33, [name_of(Point)]), ext(32, [name_of(Model), {}, 3, None, None])),
+        *(
+            ext(31, [name_of(Slotted), {"__class__": 1}]),
+            ext(32, [name_of(Model), {}]),
+            ext(33, [name_of(Point), [], None]),
+        ),
+        *(
+            ext(33, [name_of(Point), "x", None]),
+            ext(33, [name_of(Point)]),
+            ext(32, [name_of(Model), {}, 3, None, None]),
+        ),
         *(ext(34, None), ext(34, []), ext(34, ["builtins:ValueError", "x", b"", b"", [1], ""]), ext(34, [1] * 6)),
-        *(ext(40, []), ext(40, ["<i8", [2], b"1234"]), ext(40, ["|O8", [1], b"12345678"]), ext(40, ["<i8", [-1], b"12345678"])),
-        *(ext(40, ["zzz", [1], b""]), ext(40, ["<i8", [2**40], b""]), ext(41, ["<i8", b""]), ext(41, ["<i8", "12345678"])),
+        *(
+            ext(40, []),
+            ext(40, ["<i8", [2], b"1234"]),
+            ext(40, ["|O8", [1], b"12345678"]),
+            ext(40, ["<i8", [-1], b"12345678"]),
+        ),
+        *(
+            ext(40, ["zzz", [1], b""]),
+            ext(40, ["<i8", [2**40], b""]),
+            ext(41, ["<i8", b""]),
+            ext(41, ["<i8", "12345678"]),
+        ),
         *(ext(40, ["f8,O", [1], b"1234567812345678"]), ext(40, ["<i8", [1], ext(17, [0, 2**60, 1])])),
         # What is sent in a list's place must not be able to fill the memory.
         *(ext(code, ext(17, [0, 2**60, 1])) for code in (1, 2, 3, 7, 21)),
@@ -121,7 +154,8 @@ def test_an_extension_with_another_plain_form_is_refused(wrong: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["os:system", "builtins:object", "builtins:eval", "subprocess:Popen", "fleetgraph.wire.codec:Codec", "", ":", "x"]
+    "name",
+    ["os:system", "builtins:object", "builtins:eval", "subprocess:Popen", "fleetgraph.wire.codec:Codec", "", ":", "x"],
 )
 @pytest.mark.parametrize("code", [30, 31, 32, 33])
 def test_no_class_beside_the_allow_list_is_built(name: str, code: int) -> None:
@@ -202,12 +236,16 @@ PLAIN = st.recursive(
     | st.text(max_size=5)
     | st.binary(max_size=5)
     | st.sampled_from([name_of(cls) for cls in (Item, Slotted, Colour, Point, Model)])
-    | st.sampled_from(["builtins:ValueError", "builtins:OSError", "fleetgraph.errors:EncodeError", "fleetgraph.types:Send"])
+    | st.sampled_from(
+        ["builtins:ValueError", "builtins:OSError", "fleetgraph.errors:EncodeError", "fleetgraph.types:Send"]
+    )
     | st.sampled_from(["<i8", "<U3", "M8[s]", "list", "Europe/Berlin", "2024-01-01", "12:00", "PosixPath", "RED"]),
-    lambda inner: st.lists(inner, max_size=6)
-    | st.dictionaries(st.text(max_size=3) | st.integers(0, 9), inner, max_size=3)
-    | st.builds(ext, st.integers(0, 42), inner)
-    | st.builds(lambda plain: msgpack.packb(plain), inner),
+    lambda inner: (
+        st.lists(inner, max_size=6)
+        | st.dictionaries(st.text(max_size=3) | st.integers(0, 9), inner, max_size=3)
+        | st.builds(ext, st.integers(0, 42), inner)
+        | st.builds(lambda plain: msgpack.packb(plain), inner)
+    ),
     max_leaves=8,
 )
 

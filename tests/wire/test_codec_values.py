@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import ipaddress
 import math
 import os
@@ -18,7 +19,6 @@ from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,6 +26,8 @@ from hypothesis import strategies as st
 from fleetgraph.errors import EncodeError
 from fleetgraph.types import Command, Interrupt, Overwrite, Send
 from fleetgraph.wire import Codec
+
+msgpack: Any = importlib.import_module("msgpack")  # has no types
 
 CODEC = Codec()
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -41,7 +43,9 @@ def same(one: Any, other: Any) -> bool:
     if type(one) is not type(other):
         return False
     if isinstance(one, float):
-        return math.isnan(one) and math.isnan(other) or (one == other and math.copysign(1, one) == math.copysign(1, other))
+        return (
+            math.isnan(one) and math.isnan(other) or (one == other and math.copysign(1, one) == math.copysign(1, other))
+        )
     if isinstance(one, dict):
         return len(one) == len(other) and all(map(same, one.items(), other.items()))
     if isinstance(one, list | tuple | deque):
@@ -183,11 +187,13 @@ PLAIN = st.recursive(
     | st.decimals(allow_nan=False)
     | st.fractions()
     | st.uuids(),
-    lambda inner: st.lists(inner)
-    | st.lists(inner).map(tuple)
-    | st.lists(inner).map(deque)
-    | st.dictionaries(st.text() | st.integers() | st.tuples(st.text(), st.integers()), inner)
-    | st.frozensets(st.text() | st.integers()),
+    lambda inner: (
+        st.lists(inner)
+        | st.lists(inner).map(tuple)
+        | st.lists(inner).map(deque)
+        | st.dictionaries(st.text() | st.integers() | st.tuples(st.text(), st.integers()), inner)
+        | st.frozensets(st.text() | st.integers())
+    ),
     max_leaves=20,
 )
 
@@ -235,7 +241,14 @@ def test_arrays_keep_data_type_and_shape() -> None:
 
 def test_scalars_of_numpy_keep_their_type() -> None:
     np: Any = pytest.importorskip("numpy")
-    scalars = [np.float64(1.5), np.int8(-3), np.bool_(True), np.str_("text"), np.bytes_(b"x"), np.datetime64("2024-01-01")]
+    scalars = [
+        np.float64(1.5),
+        np.int8(-3),
+        np.bool_(True),
+        np.str_("text"),
+        np.bytes_(b"x"),
+        np.datetime64("2024-01-01"),
+    ]
     for scalar in scalars:
         arrived = sent([scalar])[0]
         assert type(arrived) is type(scalar)

@@ -57,9 +57,17 @@ def _positive(text: str) -> int:
 
 
 def _run_worker(options: argparse.Namespace) -> int:
-    from fleetgraph.cli.worker import run
+    from fleetgraph.worker.main import run_worker
 
-    return run(options)
+    return run_worker(
+        options.graphs,
+        options.redis,
+        queue=options.queue,
+        concurrency=options.concurrency,
+        name=options.name,
+        owned=options.owned,
+        ready_fd=options.ready_fd,
+    )
 
 
 def _run_demo(options: argparse.Namespace) -> int:

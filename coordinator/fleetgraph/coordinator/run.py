@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -75,7 +76,11 @@ class Run:
         self._store = CheckpointStore(self.request.checkpointer, self.request.config)
         self._machine: Machine | None = None
         self._outstanding: dict[str, _Outstanding] = {}
+        self._backlog: deque[Task] = deque()
+        self._width: int | None = self.request.config.get("max_concurrency")
+        self._reported: Outcome | None = None
         self._sent = 0
+        self._batches = 0
         self._worker_modes = tuple(sorted(self.request.format.modes & {"custom", "messages"}))
         self._config = {k: v for k, v in self.request.config.items() if k != "callbacks"}
 
@@ -112,10 +117,13 @@ class Run:
         if self.ended or self._machine is None:
             return []
         self._outstanding.pop(outcome.task, None)
+        self._reported = outcome
         try:
             if outcome.error is not None:
-                return self._carry_out(self._machine.failed(outcome.task, outcome.error, outcome.writes or ()))
-            return self._carry_out(self._machine.finished(outcome.task, outcome.writes or []))
+                instructions = self._machine.failed(outcome.task, outcome.error, outcome.writes or ())
+            else:
+                instructions = self._machine.finished(outcome.task, outcome.writes or [])
+            return [*self._carry_out(instructions), *self._dispatch_next()]
         except Exception as error:
             return self._abort(error)
 
@@ -151,9 +159,8 @@ class Run:
                 case Emit(mode, payload, task):
                     events.append(self._event(mode, payload, task))
                 case RunTasks(tasks):
-                    started = [_Outstanding(task) for task in tasks]
-                    self._outstanding.update((one.task.id, one) for one in started)
-                    calls += [*self._publish(events), self._dispatch(started)]
+                    self._backlog.extend(tasks)
+                    calls += [*self._publish(events), *self._dispatch_next()]
                     events = []
                 case SaveCheckpoint() as save:
                     self._store.put(save)
@@ -165,8 +172,10 @@ class Run:
         return [*calls, *self._publish(events)]
 
     def _event(self, mode: str, payload: Any, task: str | None) -> bytes:
-        known = self._outstanding.get(task or "")
-        attempt = known.attempt if known else 0
+        attempt = 0
+        if task is not None:
+            reported = self._reported
+            attempt = reported.attempt if reported is not None and reported.task == task else 1
         where = f"graph {self.ref.name!r}, {mode} chunk"
         return encode_event(self.codec, mode, (), task or "", attempt, time.time(), payload, where)
 
@@ -177,7 +186,19 @@ class Run:
         self._sent += len(events)
         return [publish_from_coordinator(self.id, _EPOCH, [Events(len(events), b"".join(events))], start=start)]
 
+    def _dispatch_next(self) -> list[Call[Any]]:
+        """Give workers the tasks that wait, as many as the run may have running at once."""
+        count = len(self._backlog)
+        if self._width is not None:
+            count = min(count, self._width - len(self._outstanding))
+        if count <= 0 or self.ended:
+            return []
+        started = [_Outstanding(self._backlog.popleft()) for _ in range(count)]
+        self._outstanding.update((one.task.id, one) for one in started)
+        return [self._dispatch(started)]
+
     def _dispatch(self, started: list[_Outstanding]) -> Call[Any]:
+        self._batches += 1
         return dispatch(
             self.id,
             _EPOCH,
@@ -194,6 +215,7 @@ class Run:
                 )
                 for one in started
             ],
+            batch=self._batches,
         )
 
     def _message(self, one: _Outstanding) -> bytes:

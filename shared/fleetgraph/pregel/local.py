@@ -105,8 +105,9 @@ def stream(program: Program, request: RunRequest) -> Iterator[Any]:
                 pending.extend(told(arrival))
     finally:
         if pool is not None:
-            # Running siblings can't be stopped; what they wrote is kept for a later run of the same checkpoint.
-            pool.shutdown(wait=True, cancel_futures=True)
+            # Siblings that run can't be stopped; what they wrote is kept for a later run of the same checkpoint. Those
+            # that still wait for a slot never start; without a bound none waits, however late its thread gets going.
+            pool.shutdown(wait=True, cancel_futures=request.config.get("max_concurrency") is not None)
             for outcome in _outcomes(arrived):
                 for instruction in told(outcome):
                     if isinstance(instruction, SaveWrites):

@@ -65,10 +65,11 @@ def rebuild(parts: Any, unpack: Callable[[bytes], Any], find: Callable[[str], ty
             error = _revive(cls, cast("list[Any]", arguments), cast("dict[str, Any]", attributes), message)
     if error is None:
         error = RemoteNodeError(name.removeprefix("builtins:").replace(":", "."), message)
-    for note in notes:
-        error.add_note(note)
+    put = object.__setattr__  # past what a frozen dataclass, for one, does to attributes
+    if notes:
+        put(error, "__notes__", notes)
     if trace:
-        error.__cause__ = RemoteTraceback(trace)
+        put(error, "__cause__", RemoteTraceback(trace))
     return error
 
 

@@ -31,7 +31,8 @@ def run(run_id: str) -> str:
     """Hash: the run's record. Expires `retention` seconds after the run's last sign of life.
 
     Read and written by the scripts: `status` (one of `RunStatus`), `seq` (of the last event), `epoch` (of the
-    lease), `coordinator` (whose inbox takes outcomes), `retention` (seconds), `log_events` (the log's cap).
+    lease), `coordinator` (whose inbox takes outcomes), `retention` (seconds), `log_events` (the log's cap),
+    `dispatched` (the last batch of tasks, `<epoch>:<number>`).
     The coordinator keeps further fields of its own here.
     """
     return f"{PREFIX}run:{run_id}"
@@ -144,11 +145,6 @@ def rq_execution(job: str, execution: str) -> str:
 def rq_workers() -> str:
     """Set: the keys of all workers. RQ never lets it expire."""
     return f"{RQ}workers"
-
-
-def rq_queue_workers(queue_name: str) -> str:
-    """Set: the keys of a queue's workers. RQ never lets it expire."""
-    return f"{RQ}workers:{queue_name}"
 
 
 def rq_queue_workers(queue_name: str) -> str:

@@ -36,9 +36,9 @@ def _main_name() -> str:
     spec = getattr(main, "__spec__", None)
     if spec is not None and spec.name not in _MAIN:
         return spec.name
-    if getattr(main, "__file__", None) is None:
+    path = Path(getattr(main, "__file__", None) or "").absolute()
+    if not path.is_file():  # a notebook, or a script on standard input, whose file is called <stdin>
         return "__main__"
-    path = Path(str(main.__file__)).absolute()
     parts = [] if path.stem == "__init__" else [path.stem]
     folder = path.parent
     while (folder / "__init__.py").is_file() and folder.name:

@@ -49,19 +49,19 @@ def message_from_array(cls: type[MessageT], array: Any) -> MessageT:
         DecodeError: The array is of another wire version, or not such a message.
     """
     if not isinstance(array, list) or not array:
-        raise DecodeError(f"expected a {cls.__name__}, got {_described(array)}.")
+        raise DecodeError(f"expected {cls.__name__}, got {_described(array)}.")
     version, *items = cast("list[Any]", array)
     if type(version) is not int:
-        raise DecodeError(f"expected a {cls.__name__}, got an array that does not start with a wire version.")
+        raise DecodeError(f"expected {cls.__name__}, got an array that does not start with a wire version.")
     if version != WIRE_VERSION:
         raise DecodeError(
-            f"a {cls.__name__} of wire version {version} came to a process that speaks version "
+            f"{cls.__name__} of wire version {version} came to a process that speaks version "
             f"{WIRE_VERSION}. Run the same version of Fleetgraph on both sides."
         )
     try:
         return _fields(cls)[1](items)
     except Mismatch as error:
-        raise DecodeError(f"not a {cls.__name__}: {error}.") from None
+        raise DecodeError(f"{cls.__name__} of another shape: {error}.") from None
 
 
 @cache

@@ -81,6 +81,8 @@ class Refusal(Enum):
     """Somebody else acts for it by now: another attempt of the task, or another coordinator of the run."""
     CANCELLED = b"cancelled"
     """The run was cancelled."""
+    REPEATED = b"repeated"
+    """It took place before."""
     INCOMPLETE = b"incomplete"
     """Events that have to precede it have not arrived."""
 
@@ -352,17 +354,28 @@ def _publish(
 
 
 def dispatch(
-    run: str, epoch: int, queue: str, coordinator: str, tasks: Sequence[Dispatch]
+    run: str, epoch: int, queue: str, coordinator: str, tasks: Sequence[Dispatch], *, batch: int | None = None
 ) -> Call[list[bool] | Refusal]:
     """Put tasks into the queue; replace those whose attempt was lost.
 
     Gives for each whether it was put there. A first attempt is not if the task is outstanding already, a
     later one is not if the one before it is no longer the current one: it finished after all.
 
+    `batch` counts what is dispatched in an epoch, from 1. With it, dispatching the same again, after the answer got
+    lost, is REPEATED and harmless; without it, a task that finished in between would run again.
+
     Raises:
         ValueError: Run and task ids can't make an RQ job id.
     """
-    args: list[Value] = [queue, epoch, _seconds(RETENTION), _seconds(FAILURE_TTL), run, coordinator]
+    args: list[Value] = [
+        queue,
+        epoch,
+        _seconds(RETENTION),
+        _seconds(FAILURE_TTL),
+        run,
+        coordinator,
+        "" if batch is None else batch,
+    ]
     for task in tasks:
         args += (
             task.task,

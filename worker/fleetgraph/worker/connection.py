@@ -1,4 +1,4 @@
-"""The worker's connections to Redis, and what to do when they fail."""
+"""What a worker asks of its connections to Redis, and what it does when they fail."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ import redis.exceptions
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-logger = logging.getLogger("fleetgraph.worker")
+from fleetgraph.wire.connection import OPTIONS
 
-SOCKET_TIMEOUT_SECONDS = 5.0
-"""How long an answer may take: well above what BLMOVE blocks, and what a busy Redis needs."""
+logger = logging.getLogger("fleetgraph.worker")
 
 FIRST_PAUSE_SECONDS = 0.05
 """Before the first retry: a restarting Redis is back in no time."""
@@ -29,21 +28,16 @@ inside a script has other words in front."""
 T = TypeVar("T")
 
 
-def connect(url: str) -> redis.Redis:
-    """A client as a worker needs it: no call hangs for ever, and none is repeated behind the worker's back."""
-    return configure(redis.Redis.from_url(url))  # pyright: ignore[reportUnknownMemberType]
-
-
 def configure(client: redis.Redis) -> redis.Redis:
     """Make a client, and all that share its connection pool, into one as a worker needs it.
 
-    redis-py's own retries would lose what a claim gives to a worker if the answer to the first try is lost.
+    No call hangs for ever; and none is repeated behind the worker's back, since it would never hear of the tasks it
+    got by the first try.
     """
-    client.connection_pool.connection_kwargs.update(
-        socket_timeout=SOCKET_TIMEOUT_SECONDS,
-        socket_connect_timeout=SOCKET_TIMEOUT_SECONDS,
-        socket_keepalive=True,
-    )
+    options = client.connection_pool.connection_kwargs
+    for name, value in OPTIONS.items():
+        if options.get(name) is None:
+            options[name] = value
     client.set_retry(Retry(NoBackoff(), 0))
     return client
 

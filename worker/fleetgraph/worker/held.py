@@ -97,6 +97,12 @@ class HeldTasks:
         with self._changed:
             return all(task.result is not None for task in self._tasks.values())
 
+    @property
+    def none_awaited(self) -> bool:
+        """Whether there is no task that somebody waits for."""
+        with self._changed:
+            return all(task.lost for task in self._tasks.values())
+
     def add(self, task: HeldTask) -> None:
         """Hold a task."""
         with self._changed:
@@ -139,10 +145,10 @@ class HeldTasks:
         with self._changed:
             self._changed.wait_for(lambda: self.free > 0 or unless())
 
-    def wait_until_empty(self, unless: Callable[[], bool]) -> None:
-        """Return when no task is held, or `unless` holds."""
+    def wait_until_done(self, unless: Callable[[], bool]) -> None:
+        """Return when no task is held that somebody waits for, or `unless` holds."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._tasks or unless())
+            self._changed.wait_for(lambda: self.none_awaited or unless())
 
     def look_again(self) -> None:
         """Make those that wait look at their condition again."""

@@ -6,8 +6,8 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
-from collections.abc import Callable
 from types import FrameType
 
 import redis
@@ -15,13 +15,13 @@ import redis
 from fleetgraph.errors import FleetgraphError
 from fleetgraph.lookup import GraphRegistry
 from fleetgraph.redis_server import check_server
-from fleetgraph.worker.connection import connect
+from fleetgraph.wire.connection import connect
 from fleetgraph.worker.worker import FleetWorker
 
 logger = logging.getLogger("fleetgraph.worker")
 
 SAME_SIGNAL_SECONDS = 1.0
-"""Signals within it are one request to stop: Ctrl-C reaches a whole process group, and then its leader passes it on."""
+"""Signals within it are one request to stop: Ctrl-C reaches a whole process group, and its leader may pass it on."""
 
 
 def run_worker(
@@ -31,12 +31,12 @@ def run_worker(
     queue: str = "fleetgraph",
     concurrency: int = 8,
     name: str | None = None,
-    report: Callable[[str], None] | None = None,
-    until: Callable[[Callable[[], None]], None] | None = None,
+    owned: bool = False,
+    ready_fd: int | None = None,
 ) -> int:
     """Work until SIGTERM or SIGINT; then finish the tasks at hand. A second signal ends the process at once.
 
-    Prints one line when it is ready, and errors to stderr. To be called from the main thread.
+    Prints one line when it takes tasks, and errors to stderr. To be called from the main thread.
 
     Args:
         refs: The graphs: `module:attribute`, `file.py:attribute`, `langgraph.json` or `langgraph.json:name`.
@@ -44,50 +44,73 @@ def run_worker(
         queue: The queue's name.
         concurrency: How many tasks to run at a time.
         name: The worker's name; one is made if it is None.
-        report: Called once: with `ready`, or with `failed`, a newline and the reason.
-        until: Called with what stops the worker, to see to it that something else than a signal can.
+        owned: Stop also when stdin ends: when the process that holds its other end does.
+        ready_fd: Where to write `ready`, instead of printing anything, or else `failed` and on further lines why;
+            it is closed then.
 
     Returns:
         The process's exit code.
     """
-
-    def complain(text: str) -> int:
-        print(f"fleetgraph worker: {text}", file=sys.stderr, flush=True)
-        if report is not None and not reported:
-            report(f"failed\n{text}")
-        return 1
-
-    reported = False
+    announce = _Announcement(ready_fd)
     registry = GraphRegistry()
     for ref in refs:
         try:
             registry.add(ref)
         except FleetgraphError as error:
-            return complain(str(error))
+            return announce.failed(str(error))
         except Exception as error:
             logger.debug("loading %s failed", ref, exc_info=True)
-            return complain(f"{ref}: {type(error).__name__}: {error}")
-    client = connect(redis_url)
+            return announce.failed(f"{ref}: {type(error).__name__}: {error}")
     try:
+        client = connect(redis_url)
         check_server(client)
         worker = FleetWorker(queue, client, registry, concurrency, name)
         stopping = _StopOnSignal(worker)
-        thread = worker.start_in_thread()
+        worker.start_in_thread()
     except (FleetgraphError, redis.RedisError, ValueError) as error:
-        return complain(str(error))
-    graphs = ", ".join(registry.names) or "none"
-    if report is None:
-        print(f"fleetgraph worker {worker.name}: ready, graphs: {graphs}, queue: {queue}", flush=True)
-    else:
-        report("ready")
-        reported = True
-    if until is not None:
-        until(worker.stop)
-    thread.join()
+        return announce.failed(str(error))
+    if owned:
+        threading.Thread(target=_stop_after_owner, args=[worker], name="fleetgraph-owner", daemon=True).start()
+    announce.ready(f"{worker.name}: ready, graphs: {', '.join(registry.names) or 'none'}, queue: {queue}")
+    worker.join()
     stopping.restore()
     if worker.error is not None:
-        return complain(f"worker {worker.name} broke down: {worker.error!r}")
+        return _complain(f"worker {worker.name} broke down: {worker.error!r}")
     return 0
+
+
+def _complain(text: str) -> int:
+    print(f"fleetgraph worker: {text}", file=sys.stderr, flush=True)
+    return 1
+
+
+def _stop_after_owner(worker: FleetWorker) -> None:
+    sys.stdin.buffer.read()
+    worker.stop()
+
+
+class _Announcement:
+    """Tells whoever started the process how that went."""
+
+    def __init__(self, ready_fd: int | None) -> None:
+        self._fd = ready_fd
+
+    def ready(self, text: str) -> None:
+        if not self._told("ready"):
+            print(f"fleetgraph worker {text}", flush=True)
+
+    def failed(self, text: str) -> int:
+        return 1 if self._told(f"failed\n{text}") else _complain(text)
+
+    def _told(self, text: str) -> bool:
+        if self._fd is None:
+            return False
+        try:
+            with os.fdopen(self._fd, "wb") as pipe:
+                pipe.write(text.encode())
+        except BrokenPipeError:
+            logger.warning("nobody was there to be told: %s", text.replace("\n", ": "))
+        return True
 
 
 class _StopOnSignal:

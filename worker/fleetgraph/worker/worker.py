@@ -8,7 +8,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
@@ -23,6 +23,7 @@ from fleetgraph.errors import FleetError
 from fleetgraph.lookup import GraphRegistry
 from fleetgraph.pregel.task import Write
 from fleetgraph.wire import keys
+from fleetgraph.wire.connection import SOCKET_TIMEOUT_SECONDS
 from fleetgraph.wire.rq_serializer import MsgpackSerializer, message_of
 from fleetgraph.wire.transitions import (
     LEASE,
@@ -39,7 +40,6 @@ from fleetgraph.wire.transitions import (
     heartbeat,
 )
 from fleetgraph.worker.connection import (
-    SOCKET_TIMEOUT_SECONDS,
     Backoff,
     configure,
     is_out_of_memory,
@@ -122,6 +122,7 @@ class FleetWorker(BaseWorker):
         self._unsure = False
         """Whether the answer to a claim got lost, so that Redis may think that more is held."""
         self._worked = False
+        self._thread: threading.Thread | None = None
         self._publisher = Publisher(
             connection,
             crashed=partial(self._crashed, "publisher"),
@@ -191,10 +192,11 @@ class FleetWorker(BaseWorker):
             raise FleetError(f"worker {self.name} broke down: {self.error!r}") from self.error
         return self._worked
 
-    def start_in_thread(self) -> threading.Thread:
-        """Do `work` in a thread of this process, and return it when the worker takes tasks.
+    def start_in_thread(self) -> Callable[[], None]:
+        """Do `work` in a thread of this process, and return when the worker takes tasks.
 
-        After `stop` the thread ends by itself. Why it ended otherwise is in `error`.
+        Returns:
+            What to call to stop the worker; it returns when that is done. Why the worker stopped before is in `error`.
 
         Raises:
             ValueError: Another worker has the same name.
@@ -205,7 +207,17 @@ class FleetWorker(BaseWorker):
         self._ready.wait()
         if self.error is not None:
             raise self.error
-        return thread
+        self._thread = thread
+        return self._stop_thread
+
+    def join(self) -> None:
+        """Wait for the end of the worker that was started in a thread."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def _stop_thread(self) -> None:
+        self.stop()
+        self.join()
 
     def stop(self) -> None:
         """Take no more tasks; `work` returns when those it has are done. From any thread.
@@ -227,7 +239,7 @@ class FleetWorker(BaseWorker):
 
     def _end(self) -> None:
         self.stop()
-        self._held.wait_until_empty(unless=self._broken)
+        self._held.wait_until_done(unless=self._broken)
         self._publisher.stop()
         self._code.stop()
         self._loop.stop()
@@ -289,7 +301,7 @@ class FleetWorker(BaseWorker):
             else:
                 backoff.worked()
                 if burst and not took:
-                    self._held.wait_until_empty(unless=self._stop.is_set)
+                    self._held.wait_until_done(unless=self._stop.is_set)
                     if not self._redis.llen(keys.rq_queue(self.queue_name)):
                         return
 
@@ -489,9 +501,10 @@ class FleetWorker(BaseWorker):
             self._register_again()
         for job in answer.lost:
             task = self._held.find(job)
-            if task is not None and task.result is None:
+            if task is not None and task.result is None and not task.lost:
                 logger.info("nobody waits for job %s any longer", job, extra=log_fields("task-lost", task.claim.route))
                 task.lose()
+                self._held.look_again()
 
     def _register_again(self) -> None:
         """Redis lost its data, or this process slept for long."""

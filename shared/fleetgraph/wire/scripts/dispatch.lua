@@ -1,6 +1,6 @@
 -- Puts tasks of a run into the queue: their first attempt, or the next one of a task whose attempt was lost.
 --
--- KEYS[1] run         hash   epoch, status, retention
+-- KEYS[1] run         hash   epoch, status, retention, dispatched
 -- KEYS[2] tasks       hash   task → current attempt
 -- KEYS[3] rq queue    list   ids of waiting jobs
 -- KEYS[4] rq queues   set    keys of all queues
@@ -11,18 +11,27 @@
 -- ARGV[4] failure_ttl (seconds): how long RQ keeps a failed job
 -- ARGV[5] run id
 -- ARGV[6] inbox (coordinator id)
--- ARGV[7…] seven for each task: task id, attempt, job id, the lost attempt's job id or '', description, timeout, data
+-- ARGV[7] number of this batch in the epoch, '' if it is never sent again
+-- ARGV[8…] seven for each task: task id, attempt, job id, the lost attempt's job id or '', description, timeout, data
 --
--- Answers 1 or 0 for each task: whether it was put; or 'superseded', or 'cancelled'.
+-- Answers 1 or 0 for each task: whether it was put; or 'superseded', 'cancelled', or 'repeated'.
 local run, tasks, list, queues = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local queue, run_id, inbox = ARGV[1], ARGV[5], ARGV[6]
 
-local record = redis.call('HMGET', run, 'epoch', 'status', 'retention')
+local record = redis.call('HMGET', run, 'epoch', 'status', 'retention', 'dispatched')
 if tonumber(record[1] or 0) > tonumber(ARGV[2]) then
   return 'superseded'
 end
 if record[2] == 'cancelled' then
   return 'cancelled'
+end
+if ARGV[7] ~= '' then
+  -- Its tasks may even have finished since.
+  local epoch, batch = string.match(record[4] or '', '^(%d+):(%d+)$')
+  if epoch == ARGV[2] and tonumber(batch) >= tonumber(ARGV[7]) then
+    return 'repeated'
+  end
+  redis.call('HSET', run, 'dispatched', ARGV[2] .. ':' .. ARGV[7])
 end
 
 --@use clock
@@ -30,7 +39,7 @@ end
 --@use unqueue
 local text = stamp()
 local answers, jobs = {}, {}
-for i = 7, #ARGV, 7 do
+for i = 8, #ARGV, 7 do
   local task, attempt, job, lost = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
   local put
   if lost == '' then

@@ -1,0 +1,265 @@
+"""The in-process driver: when tasks run, where, and what becomes of them when the caller or a sibling gives up."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import operator
+import threading
+from collections.abc import Iterator
+from typing import Annotated, Any, TypedDict
+
+import pytest
+from fleetgraph.checkpoint.memory import InMemorySaver
+from fleetgraph.config import get_config, get_stream_writer
+from fleetgraph.graph import START, CompiledStateGraph, StateGraph
+from fleetgraph.types import RetryPolicy, Send, StreamWriter
+
+WAIT_SECONDS = 10
+
+
+class State(TypedDict):
+    items: Annotated[list[str], operator.add]
+
+
+def graph_of(*nodes: Any, saver: Any = None, **options: Any) -> CompiledStateGraph:
+    """A graph whose nodes run side by side."""
+    builder = StateGraph(State)
+    for node in nodes:
+        builder.add_node(node, **options)
+        builder.add_edge(START, node.__name__)
+    return builder.compile(saver)
+
+
+def test_nothing_runs_before_its_chunk_is_asked_for() -> None:
+    ran: list[str] = []
+
+    def first(state: State) -> Any:
+        ran.append("first")
+
+    def second(state: State) -> Any:
+        ran.append("second")
+
+    graph = StateGraph(State).add_sequence([first, second]).add_edge(START, "first").compile()
+    chunks = graph.stream({"items": []})
+    assert ran == []
+    assert next(chunks) == {"first": None}
+    chunks.close()  # type: ignore[attr-defined]
+    assert ran == ["first"]
+
+
+def test_a_lone_task_runs_in_the_callers_thread_and_siblings_in_others() -> None:
+    threads: dict[str, int] = {}
+
+    def a(state: State) -> Any:
+        threads["a"] = threading.get_ident()
+
+    def b(state: State) -> Any:
+        threads["b"] = threading.get_ident()
+
+    graph_of(a).invoke({"items": []})
+    assert threads == {"a": threading.get_ident()}
+    graph_of(a, b).invoke({"items": []})
+    assert threading.get_ident() not in threads.values()
+
+
+def test_custom_chunks_arrive_while_the_node_runs() -> None:
+    taken = threading.Event()
+
+    def node(state: State, writer: StreamWriter) -> Any:
+        writer("one")
+        assert taken.wait(WAIT_SECONDS), "the caller never saw the chunk"
+        writer("two")
+
+    chunks = graph_of(node).stream({"items": []}, stream_mode="custom")
+    assert next(chunks) == "one"
+    taken.set()
+    assert list(chunks) == ["two"]
+
+
+def test_a_failure_is_raised_once_its_siblings_have_ended_and_keeps_what_they_wrote() -> None:
+    failed = threading.Event()
+    runs: list[str] = []
+    broken = True
+
+    def bad(state: State) -> Any:
+        runs.append("bad")
+        if broken:
+            failed.set()
+            raise ValueError("boom")
+        return {"items": ["bad"]}
+
+    def good(state: State) -> Any:
+        runs.append("good")
+        assert failed.wait(WAIT_SECONDS)
+        return {"items": ["good"]}
+
+    graph = graph_of(bad, good, saver=InMemorySaver())
+    config: Any = {"configurable": {"thread_id": "1"}}
+    with pytest.raises(ValueError, match="boom") as caught:
+        graph.invoke({"items": []}, config)
+    assert "During task with name 'bad'" in caught.value.__notes__[0]
+    broken = False
+
+    assert list(graph.stream(None, config)) == [
+        {"good": {"items": ["good"]}, "__metadata__": {"cached": True}},
+        {"bad": {"items": ["bad"]}},
+    ]
+    assert sorted(runs) == ["bad", "bad", "good"]
+
+
+async def test_on_the_event_loop_siblings_of_a_failure_are_cancelled() -> None:
+    started, cancelled = asyncio.Event(), asyncio.Event()
+
+    async def slow(state: State) -> Any:
+        started.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    async def bad(state: State) -> Any:
+        await started.wait()
+        raise ValueError("boom")
+
+    with pytest.raises(ValueError, match="boom"):
+        await graph_of(slow, bad).ainvoke({"items": []})
+    assert cancelled.is_set()
+
+
+async def test_on_the_event_loop_closing_the_iterator_cancels_what_runs() -> None:
+    cancelled = asyncio.Event()
+
+    async def node(state: State, writer: StreamWriter) -> Any:
+        writer("started")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            cancelled.set()
+
+    chunks: Any = graph_of(node).astream({"items": []}, stream_mode="custom")
+    assert await anext(chunks) == "started"
+    await chunks.aclose()
+    assert cancelled.is_set()
+
+
+async def test_on_the_event_loop_a_plain_function_blocks_nobody() -> None:
+    loop_went_on = threading.Event()
+
+    def blocking(state: State) -> Any:
+        assert loop_went_on.wait(WAIT_SECONDS), "the event loop stood still"
+
+    async def ticking(state: State) -> Any:
+        loop_went_on.set()
+
+    await graph_of(blocking, ticking).ainvoke({"items": []})
+
+
+@pytest.mark.parametrize("mode", ["updates", "custom"])
+def test_max_concurrency_bounds_the_tasks_that_run_at_once(mode: Any) -> None:
+    running, most = 0, 0
+    lock = threading.Lock()
+    both = threading.Barrier(2, timeout=WAIT_SECONDS)
+
+    def work(state: Any) -> Any:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        both.wait()
+        with lock:
+            running -= 1
+
+    def fan_out(state: State) -> list[Send]:
+        return [Send("work", {}) for _ in range(6)]
+
+    graph = StateGraph(State).add_node(work).add_conditional_edges(START, fan_out).compile()
+    list(graph.stream({"items": []}, {"max_concurrency": 2}, stream_mode=mode))
+    assert most == 2
+
+
+def test_nodes_see_the_callers_context_variables() -> None:
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable", default="unset")
+    seen: list[str] = []
+
+    def a(state: State) -> Any:
+        seen.append(variable.get())
+
+    def b(state: State) -> Any:
+        seen.append(variable.get())
+
+    variable.set("set")
+    graph_of(a, b).invoke({"items": []})
+    assert seen == ["set", "set"]
+
+
+def test_a_node_is_tried_again_as_its_policy_says() -> None:
+    attempts: list[int] = []
+
+    def flaky(state: State, runtime: Any) -> Any:
+        attempts.append(runtime.execution_info.node_attempt)
+        if len(attempts) < 3:
+            raise ConnectionError("again")
+        return {"items": ["done"]}
+
+    policy = RetryPolicy(initial_interval=0.001, jitter=False)
+    assert graph_of(flaky, retry_policy=policy).invoke({"items": []}) == {"items": ["done"]}
+    assert attempts == [1, 2, 3]
+
+
+def test_a_retry_policy_gives_up() -> None:
+    attempts: list[None] = []
+
+    def broken(state: State) -> Any:
+        attempts.append(None)
+        raise ConnectionError("always")
+
+    policy = RetryPolicy(initial_interval=0.001, jitter=False, max_attempts=2)
+    with pytest.raises(ConnectionError):
+        graph_of(broken, retry_policy=policy).invoke({"items": []})
+    assert len(attempts) == 2
+
+
+def test_errors_the_policy_does_not_cover_are_not_retried() -> None:
+    attempts: list[None] = []
+
+    def broken(state: State) -> Any:
+        attempts.append(None)
+        raise ValueError("a bug")
+
+    with pytest.raises(ValueError, match="a bug"):
+        graph_of(broken, retry_policy=RetryPolicy(initial_interval=0.001)).invoke({"items": []})
+    assert len(attempts) == 1
+
+
+@pytest.mark.parametrize("ask", [get_config, get_stream_writer])
+def test_outside_a_node_there_is_nothing_to_ask(ask: Any) -> None:
+    with pytest.raises(RuntimeError, match="outside of a runnable context"):
+        ask()
+
+
+def test_a_graph_called_inside_a_node_streams_values_by_default() -> None:
+    def inner(state: State) -> Any:
+        return {"items": ["inner"]}
+
+    child = graph_of(inner)
+
+    def outer(state: State) -> Any:
+        return {"items": [repr(chunk) for chunk in child.stream({"items": ["in"]})]}
+
+    assert graph_of(outer).invoke({"items": []})["items"] == ["{'items': ['in']}", "{'items': ['in', 'inner']}"]
+
+
+def test_an_interrupt_of_the_program_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def node(state: State) -> Any:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        graph_of(node).invoke({"items": []})
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    yield
+    left = [thread.name for thread in threading.enumerate() if thread.name.startswith("fleetgraph")]
+    assert left == []
