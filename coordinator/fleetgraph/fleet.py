@@ -53,7 +53,7 @@ class Fleet:
         *,
         queue: str = DEFAULT_QUEUE,
         retention: timedelta = timedelta(hours=1),
-        log_events: int = 10_000,
+        log_events: int = 100_000,
     ) -> None:
         self._url = url
         self._queue = queue

@@ -124,6 +124,10 @@ def _load_config(path: Path, name: str | None) -> dict[str, CompiledStateGraph]:
         raise GraphNotFound(f"{path} has no graph {name!r}; it has: {', '.join(graphs) or 'none'}.")
     if not graphs:
         raise GraphNotFound(f'{path} has no graphs: expected {{"graphs": {{"name": "./file.py:attribute"}}}}.')
+    for dependency in cast("list[str]", config.get("dependencies", [])):
+        folder = str((path.parent / dependency).resolve())
+        if dependency.startswith(".") and folder not in sys.path:
+            sys.path.insert(0, folder)
     found: dict[str, CompiledStateGraph] = {}
     for key, entry in graphs.items():
         if name in (None, key):

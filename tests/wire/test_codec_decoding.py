@@ -211,11 +211,7 @@ def test_a_decoder_in_a_deep_call_stack_says_so_and_does_not_crash() -> None:
 
 
 def decodes_or_refuses(data: bytes) -> None:
-    try:
-        CODEC.decode(data)
-    except DecodeError as error:
-        assert str(error)
-    for decode in (CODEC.decode_task, CODEC.decode_outcome):
+    for decode in (CODEC.decode, CODEC.decode_task, CODEC.decode_outcome):
         try:
             decode(data)
         except DecodeError:
@@ -244,7 +240,7 @@ PLAIN = st.recursive(
         st.lists(inner, max_size=6)
         | st.dictionaries(st.text(max_size=3) | st.integers(0, 9), inner, max_size=3)
         | st.builds(ext, st.integers(0, 42), inner)
-        | st.builds(lambda plain: msgpack.packb(plain), inner)
+        | inner.map(msgpack.packb)
     ),
     max_leaves=8,
 )

@@ -35,7 +35,7 @@ from fleetgraph.wire.allowlist import collect_types
 from fleetgraph.wire.names import module_name, shown_name, wire_name
 
 if TYPE_CHECKING:
-    from nowhere import Missing  # type: ignore[import-not-found]
+    from nowhere import Missing  # pyright: ignore
 
 T = TypeVar("T")
 
@@ -134,7 +134,7 @@ class Point(NamedTuple):
     colour: Colour
 
 
-Pair = namedtuple("Pair", "left right")
+Pair = namedtuple("Pair", "left right")  # pyright: ignore[reportUntypedNamedTuple]
 
 
 @dataclass
@@ -188,43 +188,42 @@ Identity = NewType("Identity", Leaf)
 Bounded = TypeVar("Bounded", bound=Leaf)
 
 
-@pytest.mark.parametrize(
-    ("root", "found"),
-    [
-        (int, set()),
-        (None, set()),
-        (Any, set()),
-        (Colour, {Colour}),
-        (Enum, set()),
-        (BaseModel, set()),
-        (Literal["a", 1], set()),
-        (Literal[Colour.RED], set()),
-        (Leaf, {Leaf}),
-        (list[Leaf], {Leaf}),
-        (dict[str, tuple[Leaf, ...]], {Leaf}),
-        (Mapping[Colour, Leaf], {Leaf, Colour}),
-        (Optional[Leaf], {Leaf}),  # noqa: UP045
-        (Union[Leaf, Colour], {Leaf, Colour}),  # noqa: UP007
-        (Leaf | None, {Leaf}),
-        (type[Leaf], {Leaf}),
-        (Callable[[Leaf], Colour], {Leaf, Colour}),
-        (Annotated[Leaf, Colour], {Leaf}),
-        (Identity, {Leaf}),
-        (Bounded, {Leaf}),
-        (Pair, {Pair}),
-        (Point, {Point, Colour}),
-        (Tree, {Tree, Leaf}),
-        (Box[Leaf], {Box, Leaf}),
-        (Row, {Row, Point, Colour}),
-        (Page[Row], {Page[Row], Row, Point, Colour}),
-        (Rows, {Rows, Row, Point, Colour}),
-        (State, {Tree, Leaf, Colour}),
-        (Broken, {Leaf}),
-        (Plain, {Leaf}),
-        ("Leaf", set()),
-    ],
-    ids=str,
-)
+MENTIONED: list[tuple[Any, set[Any]]] = [
+    (int, set()),
+    (None, set()),
+    (Any, set()),
+    (Colour, {Colour}),
+    (Enum, set()),
+    (BaseModel, set()),
+    (Literal["a", 1], set()),
+    (Literal[Colour.RED], set()),
+    (Leaf, {Leaf}),
+    (list[Leaf], {Leaf}),
+    (dict[str, tuple[Leaf, ...]], {Leaf}),
+    (Mapping[Colour, Leaf], {Leaf, Colour}),
+    (Optional[Leaf], {Leaf}),  # noqa: UP045
+    (Union[Leaf, Colour], {Leaf, Colour}),  # noqa: UP007
+    (Leaf | None, {Leaf}),
+    (type[Leaf], {Leaf}),
+    (Callable[[Leaf], Colour], {Leaf, Colour}),
+    (Annotated[Leaf, Colour], {Leaf}),
+    (Identity, {Leaf}),
+    (Bounded, {Leaf}),
+    (Pair, {Pair}),
+    (Point, {Point, Colour}),
+    (Tree, {Tree, Leaf}),
+    (Box[Leaf], {Box, Leaf}),
+    (Row, {Row, Point, Colour}),
+    (Page[Row], {Page[Row], Row, Point, Colour}),
+    (Rows, {Rows, Row, Point, Colour}),
+    (State, {Tree, Leaf, Colour}),
+    (Broken, {Leaf}),
+    (Plain, {Leaf}),
+    ("Leaf", set()),
+]
+
+
+@pytest.mark.parametrize(("root", "found"), MENTIONED, ids=str)
 def test_the_types_that_a_hint_mentions(root: Any, found: set[type[Any]]) -> None:
     assert collect_types(root) == found
 

@@ -288,19 +288,19 @@ def test_arguments_that_can_travel_stay_beside_those_that_can_not() -> None:
 
 
 def test_attributes_that_can_not_travel_stay_behind() -> None:
-    error = Demanding(code=5)
-    error.client = threading.Lock()  # type: ignore[attr-defined]
-    error.items = [1]  # type: ignore[attr-defined]
+    error: Any = Demanding(code=5)
+    error.client = threading.Lock()
+    error.items = [1]
     arrived = sent(error)
     assert vars(arrived) == {"code": 5, "items": [1]}
 
 
 def test_arguments_and_attributes_in_cycles_do_no_harm() -> None:
-    error = Simple("x")
+    error: Any = Simple("x")
     items: list[Any] = [1]
     items.append(items)
     error.args = ("x", items, error)
-    error.me = error  # type: ignore[attr-defined]
+    error.me = error
     arrived = sent(error)
     assert isinstance(arrived, Simple | RemoteNodeError)
     assert "Simple" in repr(arrived)
@@ -352,20 +352,20 @@ def test_a_very_deep_exception_arrives() -> None:
 
 
 def test_notes_survive() -> None:
-    error = ValueError("x")
+    error: Any = ValueError("x")
     error.add_note("During task with name 'a'")
     error.add_note("second")
     arrived = sent(error)
     assert arrived.__notes__ == ["During task with name 'a'", "second"]
     arrived.add_note("third")
     assert not hasattr(sent(ValueError("x")), "__notes__")
-    error.__notes__ = "not a list"  # type: ignore[assignment]
+    error.__notes__ = "not a list"
     assert type(sent(error)) is ValueError
 
 
 def failing_node() -> None:
     try:
-        {}["missing"]  # noqa: B018
+        {}["missing"]
     except KeyError as error:
         raise ValueError("no such item") from error
 
@@ -397,7 +397,7 @@ def test_a_second_hop_keeps_the_first_traceback_as_it_was() -> None:
 
 
 def forged(kind: str, message: str = "m", arguments: Any = ("m",)) -> Any:
-    plain = [kind, message, msgpack.packb(list(arguments)), msgpack.packb({}), [], ""]
+    plain: list[Any] = [kind, message, msgpack.packb(list(arguments)), msgpack.packb({}), [], ""]
     return CODEC.decode(msgpack.packb(msgpack.ExtType(34, msgpack.packb(plain))))
 
 
@@ -439,7 +439,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     (folder / "problems.py").write_text("class Problem(Exception): pass\n")
     (folder / "exits.py").write_text("raise SystemExit(3)\n")
     (folder / "broken.py").write_text("1 / 0\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     return name
 
 

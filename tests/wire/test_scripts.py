@@ -19,7 +19,6 @@ from rq.results import Result
 from rq.utils import utcformat, utcparse
 from rq.worker import Worker
 
-from fleetgraph.redis_server import RedisServer
 from fleetgraph.wire import keys
 from fleetgraph.wire.rq_serializer import MsgpackSerializer, message_of
 from fleetgraph.wire.transitions import (
@@ -61,7 +60,7 @@ def client(request: pytest.FixtureRequest) -> Iterator[redis.Redis]:
     made.expire(keys.rq_worker(WORKER), 60)
     yield made
     kept = {keys.rq_queues(), keys.rq_workers(), keys.rq_queue_workers(QUEUE)}
-    leaked = [key.decode() for key in made.keys() if made.ttl(key) == -1 and key.decode() not in kept]
+    leaked = [key.decode() for key in made.scan_iter() if made.ttl(key) == -1 and key.decode() not in kept]
     assert not leaked
 
 
@@ -199,7 +198,7 @@ def test_a_superseded_attempt_publishes_nothing(client: redis.Redis) -> None:
 
     assert answer is Refusal.SUPERSEDED
     assert logged(client) == []
-    end(client, *take(client))
+    end(client, take(client)[0])
 
 
 def test_a_finished_attempt_publishes_nothing_more(client: redis.Redis) -> None:
@@ -256,7 +255,7 @@ def test_a_dispatched_task_is_an_rq_job(client: redis.Redis) -> None:
     assert job.failure_ttl == 86400
     assert job.enqueued_at is not None
     assert abs(datetime.now(UTC) - job.enqueued_at) < timedelta(seconds=30)
-    end(client, *take(client))
+    end(client, take(client)[0])
 
 
 def test_a_claimed_task_is_a_started_rq_job(client: redis.Redis) -> None:
@@ -305,7 +304,7 @@ def test_a_popped_job_is_claimed_once(client: redis.Redis) -> None:
     assert [one.job for one in first] == [popped]
     assert again == []
     assert client.llen(keys.rq_intermediate(QUEUE)) == 0
-    end(client, *first)
+    end(client, first[0])
 
 
 def test_a_popped_job_can_be_given_back(client: redis.Redis) -> None:
@@ -366,7 +365,7 @@ def test_a_batch_sent_again_does_not_run_what_finished_meanwhile(client: redis.R
     begin(client)
     batch = dispatch(RUN, 1, QUEUE, ME, [work("t")], batch=1)
     assert execute(client, batch) == [True]
-    end(client, *take(client))
+    end(client, take(client)[0])
 
     assert execute(client, batch) is Refusal.REPEATED
 
@@ -409,7 +408,7 @@ def test_success_leaves_nothing_of_the_job(client: redis.Redis) -> None:
 
     assert StartedJobRegistry(QUEUE, connection=client).get_job_ids() == []
     assert client.hget(keys.rq_worker(WORKER), "state") == b"idle"
-    left = {key.decode() for key in client.keys()}
+    left = {key.decode() for key in client.scan_iter()}
     assert left == {keys.run(RUN), keys.inbox(ME), keys.rq_queues(), keys.rq_worker(WORKER)}
 
 
@@ -609,7 +608,7 @@ def test_a_lost_attempt_is_replaced_without_a_trace(client: redis.Redis) -> None
 def test_an_attempt_that_ended_after_all_is_not_replaced(client: redis.Redis) -> None:
     begin(client)
     put(client, "t")
-    end(client, *take(client))
+    end(client, take(client)[0])
 
     assert execute(client, dispatch(RUN, 1, QUEUE, ME, [work("t", 2)])) == [False]
 

@@ -261,5 +261,7 @@ class CompiledStateGraph:
 
 def _refuse(options: Mapping[str, Any]) -> None:
     for option, value in options.items():
+        if option == "durability" and value in ("sync", "async"):
+            continue  # every checkpoint is saved before what follows it begins, which is more than either asks
         if value not in (None, False, ()):
-            raise NotSupported(f"{option}=...")
+            raise NotSupported(f"{option}={value!r}")

@@ -7,6 +7,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Coroutine
+from functools import cached_property
 from typing import Any, TypeVar
 
 logger = logging.getLogger("fleetgraph.worker")
@@ -63,13 +64,16 @@ class LoopThread:
 
     def __init__(self, crashed: Callable[[BaseException], None]) -> None:
         self._crashed = crashed
-        self._loop = asyncio.new_event_loop()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="fleetgraph-loop", daemon=True)
 
     def start(self) -> None:
         """Start the thread."""
         self._thread.start()
+
+    @cached_property
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        return asyncio.new_event_loop()
 
     def submit(self, work: Coroutine[Any, Any, T], done: Callable[[T | None, BaseException | None], None]) -> Running:
         """Run `work` on the loop; `done`, which must not raise or block, gets its result or else its error."""

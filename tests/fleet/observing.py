@@ -1,0 +1,87 @@
+"""What the tests look at: chunks in a form that can be compared, and what is in Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, cast
+from uuid import uuid4
+
+import redis
+
+from fleetgraph.types import STREAM_MODES
+from fleetgraph.wire import keys
+from tests.differential.normalise import Ids, canonical_run, layout_of, open_envelope
+from tests.fleet import gates
+
+ALL_MODES: list[Any] = list(STREAM_MODES)
+
+
+def new_key() -> str:
+    """A name that no other run uses."""
+    return uuid4().hex
+
+
+def comparable(chunks: Iterable[Any], stream_mode: Any = ALL_MODES, error: BaseException | None = None) -> list[Any]:
+    """The chunks of a run as plain data, equal to that of another run that shows the same.
+
+    What tasks of one superstep do side by side has no order, and is compared only if `tasks` is among the modes.
+    """
+    opened = [open_envelope(chunk, stream_mode, "v1") for chunk in chunks]
+    return canonical_run(opened, error, layout_of(opened), Ids())
+
+
+class Watched:
+    """One run in Redis: the newest one there."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        records = [
+            (float(created), key.decode())
+            for key in client.scan_iter(keys.run("*"), count=1000, _type="hash")
+            if (created := cast("bytes | None", client.hget(key, "created"))) is not None
+        ]
+        assert records, "there is no run"
+        self.id = max(records)[1].removeprefix(keys.run(""))
+
+    @property
+    def status(self) -> str:
+        return self._field("status")
+
+    @property
+    def last_seq(self) -> int:
+        """How many events it has so far."""
+        return int(self._field("seq") or 0)
+
+    @property
+    def outstanding(self) -> int:
+        """How many tasks the coordinator waits for."""
+        return cast(int, self._client.hlen(keys.tasks(self.id)))
+
+    @property
+    def listeners(self) -> int:
+        """How many clients are subscribed to its events."""
+        answer: Any = self._client.pubsub_numsub(keys.events(self.id))
+        return answer[0][1]
+
+    def _field(self, name: str) -> str:
+        return (cast("bytes | None", self._client.hget(keys.run(self.id), name)) or b"").decode()
+
+
+def cut_subscribers(client: redis.Redis) -> int:
+    """Kill the connections that subscribe to anything; returns how many there were."""
+    return cast(int, client.client_kill_filter(_type="pubsub"))
+
+
+def is_permanent(key: bytes) -> bool:
+    """Whether RQ keeps a key for as long as there are queues and workers."""
+    return key.decode().startswith((keys.rq_queues(), keys.rq_workers()))
+
+
+def without_expiry(client: redis.Redis) -> list[str]:
+    """The keys that would stay in Redis for ever, but for RQ's registers of queues and workers."""
+    found = [
+        key.decode()
+        for key in client.scan_iter(count=1000)
+        if not key.startswith(gates.PREFIX.encode()) and not is_permanent(key) and client.ttl(key) == -1
+    ]
+    return sorted(found)
