@@ -36,14 +36,7 @@ def report(state: State, writer: StreamWriter) -> dict[str, str]:
     return {"report": f"{state['loaded']} rows"}
 
 
-graph = (
-    StateGraph(State)
-    .add_node(load)
-    .add_node(report)
-    .add_edge(START, "load")
-    .add_edge("load", "report")
-    .compile()
-)
+graph = StateGraph(State).add_node(load).add_node(report).add_edge(START, "load").add_edge("load", "report").compile()
 
 
 def main() -> None:

@@ -39,9 +39,7 @@ graph = (
 
 def main() -> None:
     with placed(graph) as app:
-        for mode, chunk in app.stream(
-            {"question": "Is it worth it?"}, stream_mode=["updates", "values", "custom"]
-        ):
+        for mode, chunk in app.stream({"question": "Is it worth it?"}, stream_mode=["updates", "values", "custom"]):
             print(f"{mode:8}", chunk)
 
 

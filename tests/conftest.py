@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 from hypothesis import settings
+from tests.leaks import leaked_keys
 
 from fleetgraph.errors import FleetError
 from fleetgraph.redis_server import RedisServer, find_server_binary
@@ -51,14 +52,6 @@ def redis_client(redis_server: RedisServer, redis_url: str) -> Iterator[redis.Re
 
 @pytest.fixture
 def no_leaked_keys(redis_client: redis.Redis) -> Iterator[None]:
-    """Fails the test if it leaves a key without an expiry in the database of `redis_url`.
-
-    RQ's own registers of queues and workers may stay: RQ keeps them as long as the queues live.
-    """
+    """Fails the test if it leaves a key that never expires in the database of `redis_url`."""
     yield
-    leaked = sorted(
-        key.decode()
-        for key in redis_client.scan_iter(count=1000)
-        if redis_client.ttl(key) == -1 and not key.startswith((b"rq:queues", b"rq:workers"))
-    )
-    assert not leaked, f"keys without an expiry, left behind: {leaked}"
+    assert leaked_keys(redis_client) == []

@@ -8,7 +8,6 @@ import openai
 import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 from langchain_openai import ChatOpenAI
-
 from tests.openai_server import Gate, OpenAIServer, Reply, ToolCall
 from tests.waiting import wait_until
 
@@ -91,7 +90,7 @@ def test_a_connection_that_drops_in_the_middle() -> None:
         got: list[str | None] = []
         with pytest.raises(openai.APIConnectionError):
             for chunk in api.chat.completions.create(model="fake", messages=HI, stream=True):
-                got.append(chunk.choices[0].delta.content)  # noqa: PERF401  # what came before the error counts
+                got.append(chunk.choices[0].delta.content)  # what came before the error counts
         assert got == ["", "one", " two"]
         assert server.exchanges[0].ended.wait(5)
         assert not server.exchanges[0].complete
@@ -180,7 +179,11 @@ async def test_chat_model_async() -> None:
     with OpenAIServer("Hello there friend") as server:
         model = chat(server)
         assert (await model.ainvoke("say hi")).content == "Hello there friend"
-        assert [chunk.content async for chunk in model.astream("say hi") if chunk.content] == ["Hello", " there", " friend"]
+        assert [chunk.content async for chunk in model.astream("say hi") if chunk.content] == [
+            "Hello",
+            " there",
+            " friend",
+        ]
         assert [exchange.request.get("stream", False) for exchange in server.exchanges] == [False, True]
 
 
@@ -205,7 +208,7 @@ def test_chat_model_stream_that_drops() -> None:
         got: list[Any] = []
         with pytest.raises(openai.APIConnectionError):
             for chunk in chat(server).stream("say hi"):
-                got.append(chunk.content)  # noqa: PERF401  # what came before the error counts
+                got.append(chunk.content)  # what came before the error counts
         assert got == ["", "one"]
 
 

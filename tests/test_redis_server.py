@@ -218,9 +218,7 @@ def test_a_valkey_on_path_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert find_server_binary() == binary
 
 
-def test_one_that_is_too_old_or_broken_is_passed_over(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_that_is_too_old_or_broken_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_binary(tmp_path, "redis-server", "Redis server v=6.0.16 sha=0:0")
     fake_binary(tmp_path, "valkey-server", "Illegal instruction")
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -240,9 +238,7 @@ def test_the_embedded_extra_brings_one_that_runs(tmp_path: Path, monkeypatch: py
         check_server(client)
 
 
-def test_where_there_is_none_the_error_says_how_to_get_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_there_is_none_the_error_says_how_to_get_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(module, "_WHEELS", (("a_package_nobody_has", "redis-server"),))
     with pytest.raises(FleetError, match=r"pip install 'fleetgraph\[embedded\]'"):

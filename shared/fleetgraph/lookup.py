@@ -114,12 +114,13 @@ def load(reference: str) -> dict[str, CompiledStateGraph]:
 
 def _load_config(path: Path, name: str | None) -> dict[str, CompiledStateGraph]:
     try:
-        config: Any = json.loads(path.read_text())
+        read: Any = json.loads(path.read_text())
     except FileNotFoundError:
         raise GraphNotFound(f"There is no file {path}.") from None
     except ValueError as error:
         raise GraphNotFound(f"{path} is not JSON: {error}") from error
-    graphs: dict[str, Any] = cast("dict[str, Any]", config).get("graphs", {}) if isinstance(config, dict) else {}
+    config: dict[str, Any] = cast("dict[str, Any]", read) if isinstance(read, dict) else {}
+    graphs: dict[str, Any] = config.get("graphs", {})
     if name is not None and name not in graphs:
         raise GraphNotFound(f"{path} has no graph {name!r}; it has: {', '.join(graphs) or 'none'}.")
     if not graphs:

@@ -70,6 +70,8 @@ class Case:
     from the state, that is where the run fails then, with the same error but no note on it.
     """
     without_saver: bool
+    async_only: bool
+    """Whether a function of it is a coroutine function, which LangGraph runs through the async methods only."""
 
     def __str__(self) -> str:
         return self.name
@@ -85,6 +87,7 @@ def case(
     races: bool = False,
     loses: Collection[str] = (),
     without_saver: bool = True,
+    async_only: bool = False,
     **arguments: Any,
 ) -> Callable[[Callable[[Library], Any]], Callable[[Library], Any]]:
     """Registers a function that returns a graph builder as a case, under the function's name.
@@ -106,6 +109,7 @@ def case(
             races=races,
             loses=frozenset(loses),
             without_saver=without_saver,
+            async_only=async_only,
         )
         return build
 
@@ -133,52 +137,57 @@ class Way:
 
 def _ways() -> dict[str, Way]:
     everything = list(MODES)
-    both: list[tuple[str, bool, dict[str, Any]]] = [
-        ("values", False, {"stream_mode": "values"}),
-        ("updates", False, {"stream_mode": "updates"}),
-        ("custom", False, {"stream_mode": "custom"}),
-        ("messages", False, {"stream_mode": "messages"}),
-        ("all", False, {"stream_mode": everything}),
-        ("all-saved", True, {"stream_mode": everything}),
-        ("all_v2-saved", True, {"stream_mode": everything, "version": "v2"}),
-    ]
-    sync_only: list[tuple[str, bool, dict[str, Any]]] = [
+    stream: list[tuple[str, bool, dict[str, Any]]] = [
         ("", False, {}),
-        ("tasks", False, {"stream_mode": "tasks"}),
-        ("checkpoints", False, {"stream_mode": "checkpoints"}),
+        *((mode, False, {"stream_mode": mode}) for mode in MODES),
         ("checkpoints-saved", True, {"stream_mode": "checkpoints"}),
-        ("debug", False, {"stream_mode": "debug"}),
         ("debug-saved", True, {"stream_mode": "debug"}),
         ("list_of_one", False, {"stream_mode": ["updates"]}),
         ("updates_custom_messages", False, {"stream_mode": ["updates", "custom", "messages"]}),
         ("values_v2", False, {"stream_mode": "values", "version": "v2"}),
+        ("all", False, {"stream_mode": everything}),
+        ("all-saved", True, {"stream_mode": everything}),
+        ("all_v2-saved", True, {"stream_mode": everything, "version": "v2"}),
     ]
-    invoke: list[tuple[str, bool, dict[str, Any]]] = [("", False, {}), ("saved", True, {})]
-    invoke_sync_only: list[tuple[str, bool, dict[str, Any]]] = [
+    invoke: list[tuple[str, bool, dict[str, Any]]] = [
+        ("", False, {}),
+        ("saved", True, {}),
         ("updates", False, {"stream_mode": "updates"}),
         ("v2", False, {"version": "v2"}),
     ]
     ways = [
-        *(_way("stream", *way) for way in [*both, *sync_only]),
-        *(_way("astream", *way) for way in both),
-        *(_way("invoke", *way) for way in [*invoke, *invoke_sync_only]),
-        *(_way("ainvoke", *way) for way in invoke),
+        Way(f"{method}-{label}" if label else method, method, arguments, saver)
+        for methods, variants in ((SYNC_AND_ASYNC_STREAM, stream), (SYNC_AND_ASYNC_INVOKE, invoke))
+        for method in methods
+        for label, saver, arguments in variants
     ]
     return {way.name: way for way in ways}
 
 
-def _way(method: Method, label: str, saver: bool, arguments: dict[str, Any]) -> Way:
-    return Way(f"{method}-{label}" if label else method, method, arguments, saver)
-
+SYNC_AND_ASYNC_STREAM: tuple[Method, Method] = ("stream", "astream")
+SYNC_AND_ASYNC_INVOKE: tuple[Method, Method] = ("invoke", "ainvoke")
 
 WAYS = _ways()
 
+WAYS_IN_PROCESS = [
+    *(name for name in WAYS if not name.startswith("a")),
+    *(f"astream-{label}" for label in ("values", "updates", "custom", "messages", "all", "all-saved", "all_v2-saved")),
+    "ainvoke",
+    "ainvoke-saved",
+]
+"""The async methods share all but the outermost layer with the sync ones, so not every mode is played twice."""
 
-def pairs(themes: Collection[str] | None = None, ways: Collection[str] | None = None) -> list[tuple[Case, Way]]:
+
+def async_twin(way: Way) -> Way:
+    """The same call through the async method."""
+    return WAYS[way.name if way.name.startswith("a") else f"a{way.name}"]
+
+
+def pairs(themes: Collection[str] | None = None, ways: Collection[str] = WAYS_IN_PROCESS) -> list[tuple[Case, Way]]:
     """Every case (of `themes`) with every way (of `ways`) it can be called."""
     import tests.differential.cases  # noqa: F401  # registers the cases; they import this module
 
-    chosen = [way for way in WAYS.values() if ways is None or way.name in ways]
+    chosen = [WAYS[name] for name in ways]
     cases = [case for case in CASES.values() if themes is None or case.theme in themes]
     return [(case, way) for case in cases for way in chosen if way.saver or case.without_saver]
 
@@ -292,6 +301,7 @@ def _result(played: Played, way: Way, layout: Layout, ids: Ids) -> Any:
 @cache
 def _layouts(name: str, saver: bool) -> list[Layout]:
     case, way = CASES[name], WAYS["stream-all-saved" if saver else "stream-all"]
+    way = async_twin(way) if case.async_only else way
     return [layout_of(open_chunks(played, way)) for played in play(case, way, library("langgraph"))]
 
 

@@ -250,13 +250,12 @@ def split(chunks: Sequence[Chunk], layout: Layout) -> list[Chunk | Bag]:
 def _split_by_layout(chunks: Sequence[Chunk], layout: Layout) -> Iterable[Bag]:
     modes = {chunk.mode for chunk in chunks}
     rest = list(chunks)
-    for step in layout:
+    for step in layout[:-1]:
         size = sum(count for mode, count in step.chunks.items() if mode in modes)
-        if size and rest:
-            yield Bag(step.tasks, rest[:size])
-            rest = rest[size:]
-    if rest:
-        yield Bag(max((step.tasks for step in layout), default=1), rest)
+        yield Bag(step.tasks, rest[:size])
+        rest = rest[size:]
+    # The last superstep is what is left, even if that is nothing: it may have failed, at another moment than here.
+    yield Bag(layout[-1].tasks if layout else 1, rest)
 
 
 def in_order(bag: Bag) -> list[Chunk | str]:

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import pytest
-from typing_extensions import TypedDict
-
 from tests.differential.libraries import Library, library
+from typing_extensions import TypedDict
 
 
 class State(TypedDict):
@@ -336,7 +335,9 @@ def goes_to_nobody(lg: Library) -> object:
 
 
 def sends_to_nobody(lg: Library) -> object:
-    graph = lg.StateGraph(State).add_node("a", lambda state: lg.Command(goto=lg.Send("nope", 1))).add_edge(lg.START, "a")
+    graph = (
+        lg.StateGraph(State).add_node("a", lambda state: lg.Command(goto=lg.Send("nope", 1))).add_edge(lg.START, "a")
+    )
     return graph.compile().invoke({"log": []})
 
 

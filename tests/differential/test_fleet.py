@@ -7,34 +7,46 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-
-from fleetgraph.fleet import Fleet
-from tests.differential import live
-from tests.differential.harness import CASES, Case, Way, actual, expected, pairs
+from tests.differential import graphs, live
+from tests.differential.cases.sends import Parcel
+from tests.differential.cases.streaming import Progress, Settings
+from tests.differential.harness import (
+    CASES,
+    WAYS,
+    Case,
+    Played,
+    Way,
+    actual,
+    async_twin,
+    canonical,
+    expected,
+    pairs,
+)
 from tests.differential.libraries import library
-from tests.differential.normalise import freeze, Ids
+from tests.differential.normalise import Ids, freeze
 from tests.differential.test_messages import HI, URL, ask_openai, chatbot
 from tests.openai_server import Gate, OpenAIServer, Reply
 
-WAYS_ON_A_FLEET = {
+from fleetgraph.fleet import Fleet
+from fleetgraph.wire import allow
+
+WAYS_ON_A_FLEET = [
     "stream-updates",
-    "stream-values",
     "stream-custom",
     "stream-messages",
-    "stream-tasks",
     "stream-debug-saved",
-    "stream-list_of_one",
     "stream-values_v2",
     "stream-all",
     "stream-all-saved",
     "stream-all_v2-saved",
     "astream-all-saved",
-    "astream-messages",
     "invoke",
-    "invoke-v2",
     "ainvoke-saved",
-}
-"""Not all there are: what no event crosses the wire for differently is left to the in-process tests."""
+]
+"""What the wire can make a difference to; the envelopes of all modes are compared in-process."""
+
+for sent in (Parcel, Progress, Settings):
+    allow(sent)  # what the programs send besides what their schemas name; a user of a fleet does the same
 
 
 def inline() -> Any:
@@ -50,7 +62,9 @@ def fleet() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("case", "way"), pairs(ways=WAYS_ON_A_FLEET), ids=str)
 def test_same_as_langgraph(fleet: Any, case: Case, way: Way) -> None:
-    assert actual(case, way, "fleetgraph", lambda graph: graph.on(fleet)) == expected(case, way)
+    # Workers run coroutine functions whichever way the caller came: a sync caller gets what LangGraph's async one gets.
+    reference = async_twin(way) if case.async_only else way
+    assert actual(case, way, "fleetgraph", lambda graph: graph.on(fleet)) == expected(case, reference)
 
 
 # --- when --------------------------------------------------------------------------------------------------------
@@ -146,3 +160,15 @@ def test_runs_at_the_same_time_do_not_mix(fleet: Any) -> None:
 
 def frozen_chunks(chunks: Any) -> list[Any]:
     return [freeze(chunk, Ids()) for chunk in chunks]
+
+
+# --- processes ---------------------------------------------------------------------------------------------------
+
+
+def test_worker_processes_find_the_graphs_by_name() -> None:
+    """The same comparison with nodes in other processes, which have nothing but the name of the graph."""
+    case, way = CASES["custom_from_parallel_nodes"], WAYS["stream-all"]
+    with Fleet.local(workers=2) as fleet:
+        graph = graphs.custom_from_parallel_nodes.on(fleet)
+        played = Played(list(graph.stream(case.turns[0].input, **way.arguments)))
+    assert canonical(case, way, [played]) == expected(case, way)

@@ -3,7 +3,6 @@
 from typing import Any
 
 import pytest
-
 from tests.differential import live
 from tests.differential.harness import CASES, Case, Way, actual, compiled, expected, pairs
 from tests.differential.libraries import Library, LibraryName, library
@@ -44,7 +43,9 @@ def key_orders(name: str, lib: Library) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("name", ["guide_sequential", "reducers_of_all_kinds", "input_and_output_schema", "private_key"])
+@pytest.mark.parametrize(
+    "name", ["guide_sequential", "reducers_of_all_kinds", "input_and_output_schema", "private_key"]
+)
 def test_keys_come_in_the_same_order(name: str) -> None:
     """A printed chunk looks the same."""
     assert key_orders(name, library("fleetgraph")) == key_orders(name, library("langgraph"))

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from langchain_core.messages import HumanMessage
 from langchain_openai import ChatOpenAI
-
 from tests.differential.harness import Case, Way, actual, expected, pairs
 from tests.differential.libraries import Library, LibraryName, library
 from tests.differential.normalise import Ids, canonical_run, freeze, open_envelope

@@ -7,8 +7,7 @@ from uuid import uuid4
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
-
-from tests.differential.harness import CASES, MODES, Played, actual, canonical, case, expected, pairs, play, WAYS
+from tests.differential.harness import CASES, MODES, WAYS, Played, actual, canonical, case, expected, pairs, play
 from tests.differential.libraries import library
 from tests.differential.normalise import (
     Chunk,
@@ -305,6 +304,15 @@ def test_siblings_of_a_failure_are_left_out_only_where_asked_and_only_at_the_end
     assert canon(failed, error=error) != canon(faster, error=error)
     assert canon(failed, **options) != canon([*failed[:-2], failed[-1]], **options)
     assert canon([start("end"), update("end"), *failed], **options) != canon([start("end"), *failed], **options)
+
+
+def test_a_failing_superstep_that_streamed_nothing_is_not_taken_for_the_one_before() -> None:
+    error = noted(ValueError("x"), f"During task with name 'b' and id '{IDS['b']}'")
+    layout = [Superstep(1, {"updates": 1}), Superstep(2, {"updates": 1})]
+    options = {"error": error, "siblings_of_failure": False}
+    nothing, sibling = canon([update("end")], layout, **options), canon([update("end"), update("a")], layout, **options)
+    assert nothing == sibling
+    assert nothing[0] == freeze(update("end").raw, Ids())
 
 
 # --- the corpus --------------------------------------------------------------------------------------------------

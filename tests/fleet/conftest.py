@@ -70,7 +70,7 @@ def pair(server: RedisServer) -> Iterator[list[Worker]]:
     options = {"url": server.url, "queue": "pair", "concurrency": CONCURRENCY}
     workers = [Worker(*GRAPHS, **options) for _ in range(2)]
     with started(*workers):
-        yield workers
+        yield [worker.await_ready() for worker in workers]
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ def start_worker(server: RedisServer, queue: str) -> Iterator[Callable[..., Work
     def start(*graphs: str, **options: object) -> Worker:
         worker = Worker(*graphs, **{"url": server.url, "queue": queue, **options})  # type: ignore[arg-type]
         workers.append(worker)
-        return worker
+        return worker.await_ready()
 
     yield start
     for worker in workers:

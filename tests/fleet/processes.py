@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
 import psutil
 
@@ -71,7 +71,7 @@ class Process:
 
 
 class Worker(Process):
-    """A `fleetgraph worker` process; made when it takes tasks.
+    """A `fleetgraph worker` process. It takes tasks when `await_ready` has returned.
 
     Args:
         graphs: What it loads, as on the command line.
@@ -85,10 +85,14 @@ class Worker(Process):
         command = [sys.executable, "-m", "fleetgraph.cli", "worker", *graphs]
         options = ["--redis", url, "--queue", queue, "--concurrency", str(concurrency)]
         super().__init__([*command, *options], environment(*paths))
-        self.queue = queue
+        self.name = ""
+
+    def await_ready(self) -> Self:
+        """Return when it takes tasks; fails if it ends instead."""
         ready = self.output.readline()
         assert "ready" in ready, f"{ready}\n{self.errors}"
         self.name = ready.removeprefix("fleetgraph worker ").partition(":")[0]
+        return self
 
 
 @contextmanager

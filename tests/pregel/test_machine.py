@@ -65,7 +65,11 @@ def chunks_of(instructions: Sequence[Instruction]) -> list[tuple[str, Any]]:
 
 
 def drive(
-    program: Program, value: Any, pick: Callable[[int], int], modes: Sequence[str] = ("values", "updates"), limit: int = 25
+    program: Program,
+    value: Any,
+    pick: Callable[[int], int],
+    modes: Sequence[str] = ("values", "updates"),
+    limit: int = 25,
 ) -> tuple[list[tuple[str, Any]], BaseException | None]:
     """Run a program to its end, choosing with `pick` which of the running tasks ends next."""
     running: list[Task] = []

@@ -118,9 +118,9 @@ def test_a_script_is_called_the_same_in_the_processes_it_spawns(tree: Path) -> N
 def test_other_modules_keep_their_names() -> None:
     assert module_name("a.b") == "a.b"
     assert module_name(subprocess) == "subprocess"
-    assert wire_name(Path) == "pathlib:Path"
+    assert wire_name(subprocess.Popen) == "subprocess:Popen"
     assert shown_name(int) == "int"
-    assert shown_name(Path) == "pathlib.Path"
+    assert shown_name(subprocess.Popen) == "subprocess.Popen"
 
 
 # --- schemas -----------------------------------------------------------------------------------------------------

@@ -173,8 +173,8 @@ def start_worker(redis_url: str, gate: Started, no_leaked_keys: None) -> Iterato
         registry = GraphRegistry()
         registry.add_graph(desk.graph, NAME)
         worker = FleetWorker(QUEUE, client, registry, **{"concurrency": 4, **options})
-        workers.append(worker)
         stops.append(worker.start_in_thread())
+        workers.append(worker)
         return worker
 
     yield start

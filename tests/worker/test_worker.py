@@ -129,7 +129,9 @@ class Odd(Exception):
     """An exception of the application."""
 
 
-@pytest.mark.parametrize("error", [ValueError("no"), Odd("odd"), SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError()])
+@pytest.mark.parametrize(
+    "error", [ValueError("no"), Odd("odd"), SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError()]
+)
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_whatever_a_node_raises_fails_its_task_only(
     desk_for: DeskFor, start_worker: Start, error: BaseException, kind: str
@@ -242,9 +244,7 @@ def test_a_message_that_can_t_be_read_fails_its_task_at_once(
     assert found["fine"].error is None
 
 
-def test_a_job_of_somebody_else_fails_in_rq(
-    desk_for: DeskFor, start_worker: Start, redis_client: redis.Redis
-) -> None:
+def test_a_job_of_somebody_else_fails_in_rq(desk_for: DeskFor, start_worker: Start, redis_client: redis.Redis) -> None:
     desk = desk_for(echo=echo)
     start_worker(desk)
 

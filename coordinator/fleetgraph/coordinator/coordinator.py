@@ -106,6 +106,8 @@ class Coordinator:
             self._stopping = True
             thread = self._thread
         if thread is not None:
+            with suppress(RedisError):  # then it ends a second later
+                self._wake()
             thread.join()
 
     def _wake(self) -> None:

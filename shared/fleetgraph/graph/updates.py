@@ -67,7 +67,7 @@ def command_items(command: Command[Any]) -> list[Write]:
         for item in cast("Sequence[Any]", update)
     ):
         return list(cast("Sequence[Write]", update))
-    if keys := annotated_keys(cast("Any", type(update))):
+    if keys := annotated_keys(cast("Any", update).__class__):
         return instance_items(update, keys)
     return [(ROOT, update)]
 

@@ -438,6 +438,8 @@ def _reason(error: Exception) -> str:
             return "it has a byte that msgpack does not know"
         case msgpack.OutOfData():
             return "it ends too early"
+        case ValueError() if "incomplete input" in str(error):
+            return "it ends too early"
         case _:
             text = str(error).rstrip(".")
             return f"{shown_name(type(error))}: {text}" if text else shown_name(type(error))

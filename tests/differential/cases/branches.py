@@ -3,9 +3,8 @@
 import operator
 from typing import Annotated, Any
 
-from typing_extensions import TypedDict
-
 from tests.differential.harness import case
+from typing_extensions import TypedDict
 
 
 class Log(TypedDict):
@@ -133,7 +132,7 @@ def parallel_nodes_see_the_same_state(lg: Any) -> Any:
     )
 
 
-@case({"log": []}, races=True)
+@case({"log": []}, races=True, async_only=True)
 def mixed_sync_and_async_siblings(lg: Any) -> Any:
     """Through the sync methods the async node can't run."""
 

@@ -7,9 +7,8 @@ from typing import Annotated, Any
 from langchain_core.language_models.fake_chat_models import FakeListChatModel, GenericFakeChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, HumanMessage, RemoveMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig
-from typing_extensions import TypedDict
-
 from tests.differential.harness import Turn, case
+from typing_extensions import TypedDict
 
 
 def model(*answers: str | AIMessage, **options: Any) -> GenericFakeChatModel:
@@ -32,9 +31,7 @@ HI = {"messages": [HumanMessage("hi", id="h1")]}
 @case(HI)
 def tokens_of_a_model(lg: Any) -> Any:
     return (
-        lg.StateGraph(lg.MessagesState)
-        .add_node("ask", asking(model("hello my good friend")))
-        .add_edge(lg.START, "ask")
+        lg.StateGraph(lg.MessagesState).add_node("ask", asking(model("hello my good friend"))).add_edge(lg.START, "ask")
     )
 
 
@@ -115,7 +112,7 @@ def model_streamed_by_the_node(lg: Any) -> Any:
     return lg.StateGraph(lg.MessagesState).add_node(node).add_edge(lg.START, "node")
 
 
-@case(HI)
+@case(HI, async_only=True)
 def model_called_by_an_async_node(lg: Any) -> Any:
     chat = model("from an async node")
 
@@ -125,7 +122,7 @@ def model_called_by_an_async_node(lg: Any) -> Any:
     return lg.StateGraph(lg.MessagesState).add_node(node).add_edge(lg.START, "node")
 
 
-@case(HI)
+@case(HI, async_only=True)
 def config_passed_on_by_the_node(lg: Any) -> Any:
     chat = model("with the config")
 

@@ -3,10 +3,9 @@
 import operator
 from typing import Annotated, Any
 
-from typing_extensions import TypedDict
-
 from tests.differential.cases.branches import Log, graph_of, says
 from tests.differential.harness import Turn, case
+from typing_extensions import TypedDict
 
 
 class OddError(Exception):
@@ -27,19 +26,15 @@ def fails_oddly(state: Any) -> Any:
 
 @case({"log": ["i"]})
 def first_node_raises(lg: Any) -> Any:
-    return lg.StateGraph(Log).add_node(fails).add_node("b", says("b")).add_edge(lg.START, "fails").add_edge("fails", "b")
+    return (
+        lg.StateGraph(Log).add_node(fails).add_node("b", says("b")).add_edge(lg.START, "fails").add_edge("fails", "b")
+    )
 
 
 @case({"log": ["i"]}, {"log": ["again"]})
 def later_node_raises(lg: Any) -> Any:
     """The thread can be used again: the second turn starts over with the state so far."""
-    return (
-        lg.StateGraph(Log)
-        .add_node("a", says("a"))
-        .add_node(fails)
-        .add_edge(lg.START, "a")
-        .add_edge("a", "fails")
-    )
+    return lg.StateGraph(Log).add_node("a", says("a")).add_node(fails).add_edge(lg.START, "a").add_edge("a", "fails")
 
 
 @case({"log": ["i"]})
@@ -47,7 +42,7 @@ def node_raises_its_own_exception(lg: Any) -> Any:
     return lg.StateGraph(Log).add_node(fails_oddly).add_edge(lg.START, "fails_oddly")
 
 
-@case({"log": ["i"]})
+@case({"log": ["i"]}, async_only=True)
 def async_node_raises(lg: Any) -> Any:
     async def afails(state: Log) -> Any:
         raise KeyError("missing")

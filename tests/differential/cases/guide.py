@@ -5,9 +5,8 @@ from typing import Annotated, Any, Literal
 
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, AnyMessage
-from typing_extensions import TypedDict
-
 from tests.differential.harness import Turn, case
+from typing_extensions import TypedDict
 
 
 class Joke(TypedDict):
@@ -203,13 +202,7 @@ def guide_command(lg: Any) -> Any:
     def node_c(state: Foo) -> dict[str, str]:
         return {"foo": state["foo"] + "c"}
 
-    return (
-        lg.StateGraph(Foo)
-        .add_edge(lg.START, "node_a")
-        .add_node(node_a)
-        .add_node(node_b)
-        .add_node(node_c)
-    )
+    return lg.StateGraph(Foo).add_edge(lg.START, "node_a").add_node(node_a).add_node(node_b).add_node(node_c)
 
 
 @case({"topic": "ice cream"})
@@ -251,12 +244,7 @@ def guide_chatbot(lg: Any) -> Any:
     def chatbot(state: State) -> dict[str, Any]:
         return {"messages": [model.invoke(state["messages"])]}
 
-    return (
-        lg.StateGraph(State)
-        .add_node("chatbot", chatbot)
-        .add_edge(lg.START, "chatbot")
-        .add_edge("chatbot", lg.END)
-    )
+    return lg.StateGraph(State).add_node("chatbot", chatbot).add_edge(lg.START, "chatbot").add_edge("chatbot", lg.END)
 
 
 class Context(TypedDict):
@@ -280,10 +268,7 @@ def guide_runtime_configuration(lg: Any) -> Any:
         raise ValueError("Unknown values.")
 
     return (
-        lg.StateGraph(State, context_schema=Context)
-        .add_node(node)
-        .add_edge(lg.START, "node")
-        .add_edge("node", lg.END)
+        lg.StateGraph(State, context_schema=Context).add_node(node).add_edge(lg.START, "node").add_edge("node", lg.END)
     )
 
 

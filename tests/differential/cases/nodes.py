@@ -5,10 +5,9 @@ from functools import partial
 from typing import Annotated, Any
 
 from langchain_core.runnables import RunnableLambda
-from typing_extensions import TypedDict
-
 from tests.differential.cases.branches import Log, says
 from tests.differential.harness import case
+from typing_extensions import TypedDict
 
 
 class State(TypedDict):
@@ -56,7 +55,7 @@ async def slept(state: State) -> dict[str, Any]:
     return {"log": ["async"], "n": 2}
 
 
-@case({"log": ["i"]})
+@case({"log": ["i"]}, async_only=True)
 def async_only_node(lg: Any) -> Any:
     """An error through the sync methods."""
     return (
@@ -130,9 +129,7 @@ def names_of_nodes(lg: Any) -> Any:
 
 @case({"log": ["i"]})
 def unreachable_node(lg: Any) -> Any:
-    return (
-        lg.StateGraph(Log).add_node("a", says("a")).add_node("lonely", says("lonely")).add_edge(lg.START, "a")
-    )
+    return lg.StateGraph(Log).add_node("a", says("a")).add_node("lonely", says("lonely")).add_edge(lg.START, "a")
 
 
 @case({"log": ["i"]})

@@ -5,9 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, RemoveMessage, SystemMessage
-from typing_extensions import TypedDict
-
 from tests.differential.harness import case
+from typing_extensions import TypedDict
 
 
 def merged(left: dict[str, int], right: dict[str, int]) -> dict[str, int]:
@@ -179,9 +178,7 @@ def reducer_raises_beside_siblings(lg: Any) -> Any:
     def fine(state: Numbers) -> dict[str, Any]:
         return {"number": 1}
 
-    return (
-        lg.StateGraph(Numbers).add_node(bad).add_node(fine).add_edge(lg.START, "bad").add_edge(lg.START, "fine")
-    )
+    return lg.StateGraph(Numbers).add_node(bad).add_node(fine).add_edge(lg.START, "bad").add_edge(lg.START, "fine")
 
 
 # --- messages ----------------------------------------------------------------------------------------------------
@@ -232,7 +229,7 @@ def messages_state_with_more_keys(lg: Any) -> Any:
     return lg.StateGraph(State).add_sequence([("a", node), ("b", node)]).add_edge(lg.START, "a")
 
 
-@case({"messages": [HumanMessage("hi", id="h1")]})
+@case({"messages": [HumanMessage("hi", id="h1"), AIMessage("of the input", id="both")]})
 def add_messages_from_parallel_nodes(lg: Any) -> Any:
     class State(TypedDict):
         messages: Annotated[list[AnyMessage], lg.add_messages]

@@ -3,10 +3,9 @@
 import operator
 from typing import Annotated, Any, Literal
 
-from typing_extensions import TypedDict
-
 from tests.differential.cases.branches import Log, says
 from tests.differential.harness import case
+from typing_extensions import TypedDict
 
 
 class Way(TypedDict):
@@ -158,7 +157,7 @@ def branch_with_its_own_schema(lg: Any) -> Any:
     return three(lg).add_conditional_edges("a", route)
 
 
-@case({"way": "b"})
+@case({"way": "b"}, async_only=True)
 def async_branch_function(lg: Any) -> Any:
     async def route(state: Way) -> str:
         return state["way"]

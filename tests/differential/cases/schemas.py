@@ -2,12 +2,11 @@
 
 import operator
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired
 
 from pydantic import BaseModel, Field, field_validator
-from typing_extensions import NotRequired, TypedDict
-
 from tests.differential.harness import MODES, Turn, case
+from typing_extensions import TypedDict
 
 
 class Optional(TypedDict):
@@ -78,7 +77,11 @@ def pydantic_state(lg: Any) -> Any:
     def older(state: Person) -> dict[str, Any]:
         return {"age": state.age + 1}
 
-    return lg.StateGraph(Person).add_sequence([describe, older, ("describe_again", describe)]).add_edge(lg.START, "describe")
+    return (
+        lg.StateGraph(Person)
+        .add_sequence([describe, older, ("describe_again", describe)])
+        .add_edge(lg.START, "describe")
+    )
 
 
 @case(

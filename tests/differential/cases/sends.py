@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel
-from typing_extensions import TypedDict
-
 from tests.differential.harness import case
+from typing_extensions import TypedDict
 
 
 class Numbers(TypedDict):

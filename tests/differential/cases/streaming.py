@@ -6,9 +6,8 @@ from typing import Annotated, Any
 
 from langchain_core.runnables import RunnableConfig
 from pydantic import BaseModel
-from typing_extensions import TypedDict
-
 from tests.differential.harness import Turn, case
+from typing_extensions import TypedDict
 
 
 class Log(TypedDict):
@@ -64,7 +63,7 @@ def runtime_stream_writer(lg: Any) -> Any:
     return lg.StateGraph(Log).add_node(node).add_edge(lg.START, "node")
 
 
-@case({"log": []})
+@case({"log": []}, async_only=True)
 def custom_from_async_nodes(lg: Any) -> Any:
     async def first(state: Log, writer: lg.StreamWriter) -> dict[str, Any]:
         writer({"n": 1})
@@ -113,7 +112,15 @@ class Progress:
 @case({"log": []})
 def custom_data_of_all_types(lg: Any) -> Any:
     def node(state: Log, writer: lg.StreamWriter) -> dict[str, Any]:
-        for payload in (Progress(1, 2), Settings(model="m"), {1, 2}, 1.5, b"bytes", {"nested": [{"a": (1, None)}]}, True):
+        for payload in (
+            Progress(1, 2),
+            Settings(model="m"),
+            {1, 2},
+            1.5,
+            b"bytes",
+            {"nested": [{"a": (1, None)}]},
+            True,
+        ):
             writer(payload)
         return {"log": ["done"]}
 
@@ -256,7 +263,7 @@ def runtime_fields(lg: Any) -> Any:
     return lg.StateGraph(Log).add_node(node).add_edge(lg.START, "node")
 
 
-@case({"log": []})
+@case({"log": []}, async_only=True)
 def everything_injected_at_once(lg: Any) -> Any:
     def node(state: Log, config: RunnableConfig, *, writer: lg.StreamWriter, runtime: lg.Runtime) -> dict[str, Any]:
         writer({"n": config["metadata"]["langgraph_step"]})

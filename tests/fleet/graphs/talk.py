@@ -36,10 +36,5 @@ def conclude(state: State, writer: StreamWriter) -> dict[str, Any]:
 
 
 graph = (
-    StateGraph(State)
-    .add_node(talk)
-    .add_node(conclude)
-    .add_edge(START, "talk")
-    .add_edge("talk", "conclude")
-    .compile()
+    StateGraph(State).add_node(talk).add_node(conclude).add_edge(START, "talk").add_edge("talk", "conclude").compile()
 )

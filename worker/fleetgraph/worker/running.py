@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from fleetgraph.errors import GraphBubbleUp, GraphMismatch
+from fleetgraph.errors import EncodeError, GraphBubbleUp, GraphMismatch
 from fleetgraph.lookup import GraphRegistry
 from fleetgraph.pregel.execute import aexecute, execute
 from fleetgraph.pregel.program import Program
@@ -94,10 +94,17 @@ class Runner:
         except Exception as error:
             return self.failed(route, error)
 
-    def failed(self, route: Route, error: BaseException) -> Result:
-        """The result of an attempt that raised `error`, or of one that could not even begin."""
-        outcome = Outcome(route.run, route.task, route.attempt, self._worker, None, error)
-        return Result(self._codec.encode_outcome(outcome), failure_text(error))
+    def failed(self, route: Route, error: BaseException, writes: list[Write] | None = None) -> Result:
+        """The result of an attempt that raised `error`, or of one that could not even begin.
+
+        `writes` are those it had made before a path function behind the node failed.
+        """
+        outcome = Outcome(route.run, route.task, route.attempt, self._worker, writes or None, error)
+        try:
+            encoded = self._codec.encode_outcome(outcome)
+        except EncodeError:  # the run fails either way, and `error` says why better
+            encoded = self._codec.encode_outcome(replace(outcome, writes=None))
+        return Result(encoded, failure_text(error))
 
 
 def failure_text(error: BaseException) -> str | None:

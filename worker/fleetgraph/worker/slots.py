@@ -7,7 +7,6 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Coroutine
-from functools import cached_property
 from typing import Any, TypeVar
 
 logger = logging.getLogger("fleetgraph.worker")
@@ -62,6 +61,8 @@ class LoopThread:
         crashed: Told when the thread dies of an error, which must not happen.
     """
 
+    _loop: asyncio.AbstractEventLoop
+
     def __init__(self, crashed: Callable[[BaseException], None]) -> None:
         self._crashed = crashed
         self._stopping = False
@@ -69,11 +70,8 @@ class LoopThread:
 
     def start(self) -> None:
         """Start the thread."""
+        self._loop = asyncio.new_event_loop()
         self._thread.start()
-
-    @cached_property
-    def _loop(self) -> asyncio.AbstractEventLoop:
-        return asyncio.new_event_loop()
 
     def submit(self, work: Coroutine[Any, Any, T], done: Callable[[T | None, BaseException | None], None]) -> Running:
         """Run `work` on the loop; `done`, which must not raise or block, gets its result or else its error."""

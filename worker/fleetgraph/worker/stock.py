@@ -33,7 +33,7 @@ from fleetgraph.wire.transitions import (
 )
 from fleetgraph.worker.connection import Backoff, configure, persistently
 from fleetgraph.worker.publisher import Publisher, Sender
-from fleetgraph.worker.running import Result, Runner, log_fields
+from fleetgraph.worker.running import Attempt, Result, Runner, log_fields
 
 logger = logging.getLogger("fleetgraph.worker")
 
@@ -108,12 +108,13 @@ class _Run:
 
     def _execute(self, message: bytes) -> BaseException | None:
         self._runner = Runner(GraphRegistry(), self._worker, self._publisher)
+        attempt: Attempt | None = None
         try:
             self._runner = Runner(_registry(os.environ.get(GRAPHS_VARIABLE, "")), self._worker, self._publisher)
             attempt = self._runner.prepare(message, self.sender)
             writes = asyncio.run(attempt.arun()) if attempt.is_async else attempt.run()
         except BaseException as error:
-            self._result = self._runner.failed(self._route, error)
+            self._result = self._runner.failed(self._route, error, attempt and attempt.task.writes)
             return error
         self._result = self._runner.succeeded(self._route, attempt.task.name, writes)
         return None

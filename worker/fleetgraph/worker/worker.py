@@ -47,7 +47,7 @@ from fleetgraph.worker.connection import (
 )
 from fleetgraph.worker.held import HeldTask, HeldTasks
 from fleetgraph.worker.publisher import Publisher
-from fleetgraph.worker.running import Result, Runner, failure_text, log_fields
+from fleetgraph.worker.running import Attempt, Result, Runner, failure_text, log_fields
 from fleetgraph.worker.slots import CodeThreads, LoopThread
 
 logger = logging.getLogger("fleetgraph.worker")
@@ -351,15 +351,23 @@ class FleetWorker(BaseWorker):
         with self._claiming:
             yield
             if self._unsure:
-                for one in execute(self._redis, adopt(self.name)):
-                    if one.job not in self._held:
-                        logger.info(
-                            "job %s was claimed while the answer got lost",
-                            one.job,
-                            extra=log_fields("task-adopted", one.route),
-                        )
-                        self._hold(one)
-                self._unsure = False
+                self._adopt()
+
+    def _adopt(self) -> None:
+        """Hold what was claimed while the answer got lost."""
+        try:
+            claims = execute(self._redis, adopt(self.name))
+        except redis.RedisError as error:
+            if not will_pass(error):
+                raise
+            return  # still unsure, so it is tried again
+        self._unsure = False
+        for one in claims:
+            if one.job not in self._held:
+                logger.info(
+                    "job %s was claimed while the answer got lost", one.job, extra=log_fields("task-adopted", one.route)
+                )
+                self._hold(one)
 
     def _become_unsure(self) -> None:
         self._unsure = True
@@ -395,43 +403,44 @@ class FleetWorker(BaseWorker):
 
     def _begin(self, task: HeldTask) -> None:
         """Start a task; in a code thread."""
-        node = ""
+        attempt: Attempt | None = None
         try:
             if task.sender is None:
                 raise FleetError(f"job {task.claim.job} is none of Fleetgraph's; this queue is for tasks only")
             attempt = self._runner.prepare(message_of(task.claim.data), task.sender)
-            node = attempt.task.name
             if attempt.is_async:
-                task.runs_as(self._loop.submit(attempt.arun(), partial(self._ended_on_loop, task, node)))
+                task.runs_as(self._loop.submit(attempt.arun(), partial(self._ended_on_loop, task, attempt)))
                 return
-            writes = attempt.run()
+            attempt.run()
         except BaseException as error:
-            self._ended(task, node, None, error)
+            self._ended(task, attempt, error)
         else:
-            self._ended(task, node, writes, None)
+            self._ended(task, attempt, None)
 
     def _ended_on_loop(
-        self, task: HeldTask, node: str, writes: list[Write] | None, error: BaseException | None
+        self, task: HeldTask, attempt: Attempt, writes: list[Write] | None, error: BaseException | None
     ) -> None:
         # Encoding what it wrote may take a while; the loop has other things to do.
-        self._code.submit(partial(self._ended, task, node, writes, error))
+        self._code.submit(partial(self._ended, task, attempt, error))
 
-    def _ended(self, task: HeldTask, node: str, writes: list[Write] | None, error: BaseException | None) -> None:
+    def _ended(self, task: HeldTask, attempt: Attempt | None, error: BaseException | None) -> None:
         """Hand in the result of a task; in a code thread."""
         route = task.claim.route
+        node = "" if attempt is None else attempt.task.name
+        writes = [] if attempt is None else attempt.task.writes
         if route is None or error is not None:
             error = error or FleetError("no task")
-            task.result = self._failed(route, error)
+            task.result = self._failed(route, error, writes)
         else:
-            task.result = self._runner.succeeded(route, node, writes or [])
+            task.result = self._runner.succeeded(route, node, writes)
         if task.result.failure is not None and not task.lost:
             logger.info("job %s failed: %r", task.claim.job, error, extra=log_fields("task-failed", route, node=node))
         self._publisher.finish(task)
 
-    def _failed(self, route: Any, error: BaseException) -> Result:
+    def _failed(self, route: Any, error: BaseException, writes: list[Write]) -> Result:
         if route is None:
             return Result(b"", failure_text(error))
-        return self._runner.failed(route, error)
+        return self._runner.failed(route, error, writes)
 
     def _settle(self, task: HeldTask, result: Result) -> Call[Finished | Refusal]:
         sender = task.sender

@@ -1,0 +1,305 @@
+"""Redis in trouble: answers that get lost, connections that are cut, restarts, no memory, no data."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from fleetgraph.config import get_stream_writer
+from fleetgraph.errors import FleetError
+from fleetgraph.lookup import GraphRegistry
+from fleetgraph.redis_server import RedisServer
+from fleetgraph.wire import keys
+from fleetgraph.wire.connection import connect
+from fleetgraph.wire.transitions import execute, lost
+from fleetgraph.worker import FleetWorker, publisher
+from tests.waiting import wait_until
+from tests.worker.conftest import NAME, QUEUE, Desk, Started, actions, graph_of
+from tests.worker.proxy import LosingProxy
+
+
+@pytest.fixture
+def server() -> Iterator[RedisServer]:
+    """A server that keeps its data over a restart."""
+    with RedisServer(appendonly=True) as made:
+        yield made
+
+
+@pytest.fixture
+def at() -> Iterator[Callable[..., FleetWorker]]:
+    """Starts workers on a desk's graph, at a URL."""
+    stops: list[Callable[[], None]] = []
+    clients: list[redis.Redis] = []
+
+    def start(url: str, desk: Desk, **options: Any) -> FleetWorker:
+        clients.append(connect(url))
+        registry = GraphRegistry()
+        registry.add_graph(desk.graph, NAME)
+        worker = FleetWorker(QUEUE, clients[-1], registry, **{"concurrency": 4, **options})
+        stops.append(worker.start_in_thread())
+        return worker
+
+    yield start
+    for stop in stops:
+        stop()
+    for client in clients:
+        client.close()
+
+
+def talking(state: Any) -> Any:
+    writer = get_stream_writer()
+    for number in range(5):
+        writer(number)
+    return {"items": [state["items"][0]]}
+
+
+@pytest.mark.parametrize(
+    "script_key",
+    [
+        pytest.param(keys.log("run1"), id="publish"),
+        pytest.param(keys.rq_queue_workers(QUEUE), id="claim"),
+        pytest.param(keys.rq_failed(QUEUE), id="finish"),
+        pytest.param(keys.rq_suspended(), id="heartbeat"),
+    ],
+)
+def test_a_lost_answer_neither_loses_nor_doubles_anything(
+    redis_client: redis.Redis, redis_server: RedisServer, at: Callable[..., FleetWorker], script_key: str
+) -> None:
+    ran: Counter[str] = Counter()
+
+    def counting(state: Any) -> Any:
+        ran[state["items"][0]] += 1
+        return talking(state)
+
+    desk = Desk(redis_client, graph_of(counting=counting))
+    tasks = [f"t{number}" for number in range(40)]
+    with LosingProxy(redis_server.port) as proxy:
+        worker = at(proxy.url, desk, concurrency=2, lease_seconds=0.9)
+        for number, task in enumerate(tasks):
+            desk.outcomes(number if number % 8 == 3 else 0)  # a worker that has nothing to do gets all kinds of answers
+            before = proxy.lost
+            if number % 8 == 3:
+                proxy.lose_answer_to(script_key)
+            desk.give("counting", task)
+            wait_until(lambda seen=before, due=number % 8 == 3: proxy.lost > seen or not due, what="an answer to lose")
+        found = desk.outcomes(len(tasks))
+        worker.stop()
+        worker.join()
+        assert worker.error is None
+
+    assert {task: found[task].attempt for task in tasks} == dict.fromkeys(tasks, 1)
+    assert ran == Counter(tasks)
+    events = desk.events()
+    assert [event.seq for event in events] == list(range(1, 201))
+    for task in tasks:
+        assert [event.payload for event in events if event.task == task] == [0, 1, 2, 3, 4]
+
+
+def test_cut_connections_neither_lose_nor_double_anything(
+    redis_client: redis.Redis, redis_server: RedisServer, at: Callable[..., FleetWorker]
+) -> None:
+    async def nothing(state: Any) -> Any:
+        get_stream_writer()(state["items"][0])
+        return {"items": []}
+
+    desk = Desk(redis_client, graph_of(nothing=nothing))
+    tasks = [f"t{number}" for number in range(600)]
+    attempts = dict.fromkeys(tasks, 1)
+    over = threading.Event()
+
+    def cut() -> None:
+        while not over.wait(0.03):
+            proxy.cut()
+
+    def all_in() -> bool:
+        # What a worker popped when its connection was cut is nobody's: the coordinator gives it out again.
+        for route in execute(redis_client, lost(QUEUE)):
+            if attempts[route.task] == route.attempt:
+                attempts[route.task] += 1
+                desk.give("nothing", route.task, attempt=attempts[route.task])
+        return redis_client.llen(keys.inbox(desk.id)) >= len(tasks)
+
+    cutting = threading.Thread(target=cut)
+    with LosingProxy(redis_server.port) as proxy:
+        workers = [at(proxy.url, desk, lease_seconds=0.9) for _ in range(2)]
+        desk.give("nothing", *tasks)
+        cutting.start()
+        try:
+            wait_until(all_in, timeout=40, what="all outcomes")
+        finally:
+            over.set()
+            cutting.join()
+        for worker in workers:
+            worker.stop()
+            worker.join()
+
+    assert set(desk.outcomes(len(tasks))) == set(tasks)
+    events = desk.events()
+    assert [event.seq for event in events] == list(range(1, len(events) + 1))
+    assert len({(event.task, event.attempt) for event in events}) == len(events)
+    assert {event.task for event in events} == set(tasks)
+    assert [worker.error for worker in workers] == [None, None]
+
+
+@pytest.mark.parametrize("kill", [True, False])
+def test_a_restart_of_redis_is_sat_out(
+    server: RedisServer, at: Callable[..., FleetWorker], gate: Started, kill: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    def waiting(state: Any) -> Any:
+        gate.enter()
+        gate.leave()
+        get_stream_writer()("before")
+        gate.wait()
+        get_stream_writer()("after")
+        return {"items": [state["items"][0]]}
+
+    with server.client() as client:
+        desk = Desk(client, graph_of(waiting=waiting))
+        worker = at(server.url, desk, lease_seconds=0.9)
+        desk.give("waiting", "1", "2")
+        wait_until(lambda: gate.now == 2 and len(desk.events()) == 2)
+
+        server.kill()
+        gate.release()
+        wait_until(lambda: "redis-lost" in actions(caplog))
+        server.restart(kill=kill)
+
+        found = desk.outcomes(2)
+        assert {task: outcome.writes for task, outcome in found.items()} == {
+            "1": [("items", ["1"])],
+            "2": [("items", ["2"])],
+        }
+        assert sorted(event.payload for event in desk.events()) == ["after", "after", "before", "before"]
+        desk.give("waiting", "3")
+        desk.outcomes(3)
+        worker.stop()
+        worker.join()
+        assert worker.error is None
+        assert "redis-back" in actions(caplog)
+
+
+def test_a_worker_that_redis_forgot_registers_again(
+    redis_client: redis.Redis, redis_server: RedisServer, at: Callable[..., FleetWorker]
+) -> None:
+    async def quick(state: Any) -> Any:
+        return {"items": []}
+
+    desk = Desk(redis_client, graph_of(quick=quick))
+    worker = at(redis_server.url, desk, lease_seconds=0.3)
+    redis_client.flushall()
+
+    wait_until(lambda: redis_client.hget(worker.key, "hostname"))
+
+    assert redis_client.smembers(keys.rq_workers()) == {worker.key.encode()}
+    assert 0 < redis_client.ttl(worker.key) <= 60
+    desk.give("quick", "t")
+    assert desk.outcome("t").error is None
+
+
+def test_without_memory_tasks_finish_and_events_fail_their_task(
+    server: RedisServer, at: Callable[..., FleetWorker], gate: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publisher, "REFUSAL_SECONDS", 0.3)
+
+    def silent(state: Any) -> Any:
+        gate.wait()
+        return {"items": []}
+
+    def loud(state: Any) -> Any:
+        gate.wait()
+        get_stream_writer()("lost")
+        return {"items": []}
+
+    with server.client() as client:
+        desk = Desk(client, graph_of(silent=silent, loud=loud))
+        at(server.url, desk, concurrency=2, lease_seconds=0.9)
+        desk.give("silent", "1")
+        desk.give("loud", "2")
+        desk.give("silent", "3")
+        wait_until(lambda: gate.now == 2)
+
+        client.config_set("maxmemory", "1mb")
+        gate.release()
+        found = desk.outcomes(3)
+
+        assert found["1"].error is None
+        assert found["3"].error is None
+        error = found["2"].error
+        assert isinstance(error, FleetError)
+        assert "events of task 2 were not taken by Redis" in str(error)
+        assert "OOM" in str(error) or "maxmemory" in str(error)
+        assert desk.events() == []
+        client.config_set("maxmemory", "0")
+
+
+def test_an_idle_worker_takes_tasks_from_a_full_redis(
+    server: RedisServer, at: Callable[..., FleetWorker], caplog: pytest.LogCaptureFixture
+) -> None:
+    def silent(state: Any) -> Any:
+        return {"items": []}
+
+    with server.client() as client:
+        desk = Desk(client, graph_of(silent=silent))
+        desk.give("silent", "1")
+        client.config_set("maxmemory", "1mb")
+        client.hset("probe", "a", "b") if False else None
+        client.config_set("maxmemory", "0")
+        at(server.url, desk, lease_seconds=0.9)
+        desk.outcome("1")
+        desk.give("silent", "2")
+        desk.outcomes(2)
+
+
+def test_stopping_while_redis_is_away_gives_up_after_a_while(
+    server: RedisServer, at: Callable[..., FleetWorker], monkeypatch: pytest.MonkeyPatch, gate: Started
+) -> None:
+    from fleetgraph.worker import worker as module
+
+    monkeypatch.setattr(module, "OUTAGE_SECONDS", 0.3)
+
+    def waiting(state: Any) -> Any:
+        gate.wait()
+        return {"items": []}
+
+    with server.client() as client:
+        desk = Desk(client, graph_of(waiting=waiting))
+        worker = at(server.url, desk, lease_seconds=0.9)
+        desk.give("waiting", "1")
+        wait_until(lambda: gate.now == 1)
+
+        server.kill()
+        gate.release()
+        worker.stop()
+        worker.join()
+
+    assert worker.error is None
+
+
+def test_too_many_unsent_events_fail_the_node(
+    server: RedisServer, at: Callable[..., FleetWorker], monkeypatch: pytest.MonkeyPatch, gate: Started
+) -> None:
+    monkeypatch.setattr(publisher, "BACKLOG_BYTES", 10_000)
+
+    def flooding(state: Any) -> Any:
+        gate.wait()
+        for _ in range(100):
+            get_stream_writer()("x" * 1000)
+        return {"items": []}
+
+    with server.client() as client:
+        desk = Desk(client, graph_of(flooding=flooding))
+        at(server.url, desk, lease_seconds=0.9)
+        desk.give("flooding", "1")
+        wait_until(lambda: gate.now == 1)
+
+        client.client_pause(300)
+        gate.release()
+        error = desk.outcome("1").error
+
+    assert isinstance(error, FleetError)
+    assert "events wait for a Redis" in str(error)
