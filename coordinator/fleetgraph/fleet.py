@@ -11,7 +11,6 @@ from datetime import timedelta
 from typing import Any, Final, Self
 
 import redis
-import redis.asyncio
 
 from fleetgraph.client.subscription import AsyncSubscription, Subscription
 from fleetgraph.coordinator import Coordinator, Limits, Run
@@ -21,7 +20,7 @@ from fleetgraph.local_workers import LocalWorkers
 from fleetgraph.lookup import GraphRegistry, Located, being_loaded, locate
 from fleetgraph.pregel.run import RunRequest
 from fleetgraph.redis_server import RedisServer, check_server
-from fleetgraph.wire.connection import connect
+from fleetgraph.wire.connection import connect, connect_async
 from fleetgraph.wire.events import RUN
 from fleetgraph.wire.messages import GraphRef
 
@@ -203,7 +202,7 @@ class _FleetEngine:
         run = started.run
         try:
             async with (
-                redis.asyncio.Redis.from_url(self._fleet.url) as client,  # pyright: ignore[reportUnknownMemberType]
+                connect_async(self._fleet.url) as client,
                 AsyncSubscription(client, run.id, run.codec, started.check) as events,
             ):
                 await asyncio.to_thread(started.coordinator.submit, run)

@@ -136,15 +136,23 @@ class RemoteTraceback(FleetgraphError):
 
 
 class EventsLost(FleetgraphError):
-    """Events were trimmed from a run's log before this reader saw them."""
+    """Events were gone from a run's log before this reader saw them.
 
-    def __init__(self, run: str, first: int, last: int) -> None:
+    `last` is None where nothing tells how many there were: the whole run is gone.
+    """
+
+    def __init__(self, run: str, first: int, last: int | None) -> None:
         self.run = run
         self.first = first
         self.last = last
         super().__init__(run, first, last)
 
     def __str__(self) -> str:
+        if self.last is None:
+            return (
+                f"run {self.run} is no longer in Redis: its events from number {self.first} on were not read in time. "
+                "Read faster, give the fleet a longer retention, or look why Redis lost its data."
+            )
         return (
             f"run {self.run}: events {self.first} to {self.last} were trimmed from its log before they were read. "
             "Read faster, or give the fleet a larger log_events."

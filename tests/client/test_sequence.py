@@ -43,6 +43,29 @@ def test_a_log_that_starts_too_late_is_an_error_that_says_what_is_gone() -> None
     assert (caught.value.run, caught.value.first, caught.value.last) == ("r", 4, 6)
 
 
+@pytest.mark.parametrize("recorded", [3, 5], ids=["nothing new", "read just now"])
+def test_a_log_read_to_the_number_on_record_misses_nothing(recorded: int) -> None:
+    sequence = Sequence("r", after=3)
+    list(sequence.from_log([message(4, 5)]))
+    sequence.check(recorded, before=3)
+
+
+def test_a_log_that_ends_too_early_is_an_error() -> None:
+    sequence = Sequence("r", after=3)
+    with pytest.raises(EventsLost) as caught:
+        sequence.check(9, before=3)
+    assert (caught.value.first, caught.value.last) == (4, 9)
+
+
+@pytest.mark.parametrize("recorded", [None, 2], ids=["gone", "begun anew"])
+def test_a_run_that_vanished_is_an_error_unless_it_has_not_begun(recorded: int | None) -> None:
+    Sequence("r").check(recorded if recorded is None else 0, before=0)
+    sequence = Sequence("r", after=3)
+    with pytest.raises(EventsLost, match="no longer in Redis") as caught:
+        sequence.check(recorded, before=3)
+    assert (caught.value.first, caught.value.last) == (4, None)
+
+
 @given(st.data())
 def test_each_event_arrives_once_and_in_order(data: st.DataObject) -> None:
     """The channel loses and repeats messages as it likes; the log keeps them all."""

@@ -12,7 +12,7 @@ import threading
 import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from pydantic import BaseModel, ValidationError, field_validator
@@ -59,11 +59,13 @@ def fleet_errors() -> list[type[BaseException]]:
 
 def instance_of(cls: type[BaseException]) -> BaseException:
     """An instance with an argument of the right type for each parameter of the constructor."""
-    samples = {"str": "text", "int": 7, "str | None": None, "list[str]": ["a", "b"]}
-    if cls.__init__ is Exception.__init__ or "__init__" not in vars(cls):
+    samples = {str: "text", int: 7, float: 0.5, bool: True, list[str]: ["a", "b"]}
+    if "__init__" not in vars(cls):
         return cls("some text", (1, 2))
-    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
-    return cls(*(samples[str(parameter.annotation)] for parameter in parameters))
+    hints = get_type_hints(cls.__init__)
+    hints.pop("return")
+    # Of `str | None` the first: what None stands for is no sample of the rest.
+    return cls(*(samples[(get_args(hint) or [hint])[0] if hint not in samples else hint] for hint in hints.values()))
 
 
 @pytest.mark.parametrize("cls", fleet_errors(), ids=lambda cls: cls.__name__)

@@ -9,6 +9,10 @@ from typing import Any
 
 import pytest
 import redis
+from rq.suspension import resume, suspend
+from tests.waiting import wait_until
+from tests.worker.conftest import NAME, QUEUE, Desk, Started, actions, graph_of
+from tests.worker.proxy import LosingProxy
 
 from fleetgraph.config import get_stream_writer
 from fleetgraph.errors import FleetError
@@ -18,9 +22,6 @@ from fleetgraph.wire import keys
 from fleetgraph.wire.connection import connect
 from fleetgraph.wire.transitions import execute, lost
 from fleetgraph.worker import FleetWorker, publisher
-from tests.waiting import wait_until
-from tests.worker.conftest import NAME, QUEUE, Desk, Started, actions, graph_of
-from tests.worker.proxy import LosingProxy
 
 
 @pytest.fixture
@@ -101,7 +102,10 @@ def test_a_lost_answer_neither_loses_nor_doubles_anything(
 
 
 def test_cut_connections_neither_lose_nor_double_anything(
-    redis_client: redis.Redis, redis_server: RedisServer, at: Callable[..., FleetWorker]
+    redis_client: redis.Redis,
+    redis_server: RedisServer,
+    at: Callable[..., FleetWorker],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def nothing(state: Any) -> Any:
         get_stream_writer()(state["items"][0])
@@ -144,6 +148,7 @@ def test_cut_connections_neither_lose_nor_double_anything(
     assert len({(event.task, event.attempt) for event in events}) == len(events)
     assert {event.task for event in events} == set(tasks)
     assert [worker.error for worker in workers] == [None, None]
+    assert actions(caplog).count("redis-lost") > 3
 
 
 @pytest.mark.parametrize("kill", [True, False])
@@ -237,22 +242,22 @@ def test_without_memory_tasks_finish_and_events_fail_their_task(
         client.config_set("maxmemory", "0")
 
 
-def test_an_idle_worker_takes_tasks_from_a_full_redis(
-    server: RedisServer, at: Callable[..., FleetWorker], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_idle_worker_takes_tasks_from_a_full_redis(server: RedisServer, at: Callable[..., FleetWorker]) -> None:
     def silent(state: Any) -> Any:
         return {"items": []}
 
     with server.client() as client:
         desk = Desk(client, graph_of(silent=silent))
-        desk.give("silent", "1")
+        worker = at(server.url, desk, lease_seconds=0.3)
+        suspend(client)
+        wait_until(lambda: client.hget(worker.key, "state") == b"suspended")
+        desk.give("silent", *"123")
         client.config_set("maxmemory", "1mb")
-        client.hset("probe", "a", "b") if False else None
+
+        resume(client)
+
+        assert all(outcome.error is None for outcome in desk.outcomes(3).values())
         client.config_set("maxmemory", "0")
-        at(server.url, desk, lease_seconds=0.9)
-        desk.outcome("1")
-        desk.give("silent", "2")
-        desk.outcomes(2)
 
 
 def test_stopping_while_redis_is_away_gives_up_after_a_while(

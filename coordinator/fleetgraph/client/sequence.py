@@ -43,3 +43,19 @@ class Sequence:
                     raise EventsLost(self._run, self.last + 1, event.seq - 1)
                 self.last = event.seq
                 yield event
+
+    def check(self, recorded: int | None, before: int) -> None:
+        """Notice that the log has been read to its end, and yet events are missing.
+
+        Args:
+            recorded: The run's last seq, as its record had it before the log was read; None if there was no record.
+            before: `last`, at that time.
+
+        Raises:
+            EventsLost: They are in the log no more, or the run is gone from Redis.
+        """
+        if recorded is None or recorded < before:  # a smaller number: it began anew, in a Redis that lost its data
+            if before:  # until its first event a run has no record
+                raise EventsLost(self._run, self.last + 1, None)
+        elif recorded > self.last:
+            raise EventsLost(self._run, self.last + 1, recorded)

@@ -87,16 +87,15 @@ class Subscription:
 
     def _from_log(self) -> Iterator[Event]:
         while True:
-            start = f"{self._sequence.last + 1}-0"
+            before = self._sequence.last
             try:
-                entries = cast(
-                    "list[tuple[bytes, dict[bytes, bytes]]]",
-                    self._client.xrange(keys.log(self._run), start, "+", count=_LOG_BATCH),  # pyright: ignore[reportUnknownMemberType]
-                )
+                pipe: Any = self._client.pipeline(transaction=False)  # pyright: ignore[reportUnknownMemberType]
+                recorded, entries = _answers(_ask(pipe, self._run, before).execute())
             except (RedisConnectionError, RedisTimeoutError):
                 return  # Redis is away; the next silence looks again
             yield from self._sequence.from_log(decode_message(self._codec, fields[b"m"]) for _, fields in entries)
             if len(entries) < _LOG_BATCH:
+                self._sequence.check(recorded, before)
                 return
 
 
@@ -150,12 +149,27 @@ class AsyncSubscription:
 
     async def _from_log(self) -> AsyncIterator[Event]:
         while True:
-            start = f"{self._sequence.last + 1}-0"
+            before = self._sequence.last
             try:
-                entries: Any = await self._client.xrange(keys.log(self._run), start, "+", count=_LOG_BATCH)  # pyright: ignore
+                answers = await _ask(self._client.pipeline(transaction=False), self._run, before).execute()
             except (RedisConnectionError, RedisTimeoutError):
                 return  # Redis is away; the next silence looks again
+            recorded, entries = _answers(answers)
             for event in self._sequence.from_log(decode_message(self._codec, fields[b"m"]) for _, fields in entries):
                 yield event
             if len(entries) < _LOG_BATCH:
+                self._sequence.check(recorded, before)
                 return
+
+
+_Entries = list[tuple[bytes, dict[bytes, bytes]]]
+
+
+def _ask(pipe: Any, run: str, after: int) -> Any:
+    """Ask for a run's last seq and then, so that it can't be ahead of them, for a batch of its messages."""
+    return pipe.hget(keys.run(run), "seq").xrange(keys.log(run), f"{after + 1}-0", "+", count=_LOG_BATCH)
+
+
+def _answers(answers: list[Any]) -> tuple[int | None, _Entries]:
+    recorded, entries = answers
+    return None if recorded is None else int(recorded), cast(_Entries, entries)

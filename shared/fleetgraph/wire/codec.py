@@ -48,6 +48,7 @@ in C order, and that results of `cached_property` stay behind. That two referenc
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import chain
 from typing import Any, Final, NoReturn, Protocol, cast
 
 import msgpack  # pyright: ignore[reportMissingTypeStubs]
@@ -334,16 +335,15 @@ class _Encoder:
 
 def _holds_buffer(value: Any) -> bool:
     """Whether there is a bytearray or memoryview in a tree of lists and dicts."""
-    todo: list[Any] = [[value]]
-    while todo:
-        items = todo.pop()
-        kinds = set(map(type, items))
+    level: list[Any] = [value]
+    while level:  # a whole level at a time, mostly in C: this runs for many values that hold none
+        kinds = set(map(type, level))
         if bytearray in kinds or memoryview in kinds:
             return True
-        if list in kinds:
-            todo += [item for item in items if type(item) is list]
+        inner: list[Any] = [item for item in level if type(item) is list] if list in kinds else []
         if dict in kinds:
-            todo += [item.values() for item in items if type(item) is dict]
+            inner += [item.values() for item in level if type(item) is dict]
+        level = list(chain.from_iterable(inner))
     return False
 
 

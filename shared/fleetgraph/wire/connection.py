@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import redis
+import redis.asyncio
 
 from fleetgraph.errors import RedisUnavailable
 
@@ -15,8 +16,12 @@ OPTIONS: Final[dict[str, Any]] = {
     "socket_timeout": SOCKET_TIMEOUT_SECONDS,
     "socket_connect_timeout": 5.0,
     "socket_keepalive": True,
-    "health_check_interval": 0,
 }
+
+
+def connect_async(url: str) -> redis.asyncio.Redis:
+    """The async twin of `connect`; the client belongs to the event loop that is running."""
+    return redis.asyncio.Redis.from_url(url, **OPTIONS)  # pyright: ignore[reportUnknownMemberType]
 
 
 def connect(url: str) -> redis.Redis:

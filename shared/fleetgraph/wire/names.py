@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,7 +37,12 @@ def _main_name() -> str:
     spec = getattr(main, "__spec__", None)
     if spec is not None and spec.name not in _MAIN:
         return spec.name
-    path = Path(getattr(main, "__file__", None) or "").absolute()
+    return _name_of_script(getattr(main, "__file__", None) or "")
+
+
+@cache  # exceptions that arrive ask for it, each time
+def _name_of_script(file: str) -> str:
+    path = Path(file).absolute()
     if not path.is_file():  # a notebook, or a script on standard input, whose file is called <stdin>
         return "__main__"
     parts = [] if path.stem == "__init__" else [path.stem]

@@ -43,6 +43,7 @@ from fleetgraph.worker.connection import (
     Backoff,
     configure,
     is_out_of_memory,
+    is_refusal,
     will_pass,
 )
 from fleetgraph.worker.held import HeldTask, HeldTasks
@@ -388,10 +389,18 @@ class FleetWorker(BaseWorker):
         if not self._suspended:
             return
         logger.info("worker %s is suspended", self.name, extra={"action": "suspended"})
-        self.set_state(WorkerStatus.SUSPENDED)
+        self._show(WorkerStatus.SUSPENDED)
         while self._suspended and not self._stop.wait(BLOCK_SECONDS / 4):
             pass
-        self.set_state(WorkerStatus.BUSY if len(self._held) else WorkerStatus.IDLE)
+        self._show(WorkerStatus.BUSY if len(self._held) else WorkerStatus.IDLE)
+
+    def _show(self, state: WorkerStatus) -> None:
+        try:
+            self.set_state(state)
+        except redis.ResponseError as error:
+            if not is_refusal(error):
+                raise
+            logger.debug("state %s of worker %s is not shown: %s", state.value, self.name, error)
 
     # --- running them -----------------------------------------------------------------------------------------
 

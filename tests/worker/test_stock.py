@@ -1,0 +1,115 @@
+"""Tasks run by stock RQ workers: the same outcomes and events, RQ's records kept by RQ."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+import redis
+from rq.job import Job, JobStatus
+from rq.registry import FailedJobRegistry, StartedJobRegistry
+from tests.waiting import wait_until
+from tests.worker import graphs
+from tests.worker.conftest import QUEUE, Desk
+
+from fleetgraph.errors import DecodeError, FleetError, GraphMismatch
+from fleetgraph.wire import keys
+from fleetgraph.wire.messages import GraphRef
+from fleetgraph.wire.rq_serializer import MsgpackSerializer
+from fleetgraph.wire.transitions import Dispatch, execute, lost
+from fleetgraph.worker import run_task
+
+REPOSITORY = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture
+def stock_worker(redis_url: str, tmp_path: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
+    """Starts `rq worker` processes; kills what is left of them at the end."""
+    serializer = "fleetgraph.wire.rq_serializer.MsgpackSerializer"
+    command = [str(Path(sys.executable).parent / "rq"), "worker", "--url", redis_url, "--serializer", serializer, QUEUE]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(["shared", "worker", "coordinator", "."]),
+        "FLEETGRAPH_GRAPHS": "tests.worker.graphs:graph",
+        graphs.FOLDER: str(tmp_path),
+    }
+    with ExitStack() as stack:
+
+        def start() -> subprocess.Popen[str]:
+            process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, text=True, start_new_session=True)
+            stack.enter_context(process)
+            stack.callback(process.kill)
+            return process
+
+        yield start
+
+
+@pytest.fixture
+def desk(redis_client: redis.Redis) -> Desk:
+    made = Desk(redis_client, graphs.graph)
+    name = "tests.worker.graphs:graph"
+    made.registry.add_graph(graphs.graph, name)
+    give = made.give
+    made.give = lambda node, *tasks, **changed: give(  # pyright: ignore
+        node, *tasks, **{"graph": GraphRef(name, graphs.graph.program.fingerprint), **changed}
+    )
+    return made
+
+
+def test_a_stock_worker_runs_tasks(
+    stock_worker: Callable[[], subprocess.Popen[str]], desk: Desk, redis_client: redis.Redis, no_leaked_keys: None
+) -> None:
+    process = stock_worker()
+
+    desk.give("echo", "1")
+    desk.give("aecho", "2")
+    desk.give("failing", "3")
+    desk.put([Dispatch("4", 1, "graph", "echo", 1, b"\xc1")])
+    desk.give("echo", "5", graph=GraphRef("tests.worker.graphs:graph", "another"))
+
+    found = desk.outcomes(5)
+    assert found["1"].writes == [("items", ["echo 1"])]
+    assert found["2"].writes == [("items", ["aecho 2"])]
+    assert repr(found["3"].error) == "ValueError('a reason')"
+    assert isinstance(found["4"].error, DecodeError)
+    assert isinstance(found["5"].error, GraphMismatch)
+    assert [event.payload for event in desk.events()] == ["echoing"]
+    failed = FailedJobRegistry(QUEUE, connection=redis_client, serializer=MsgpackSerializer)
+    wait_until(lambda: sorted(failed.get_job_ids()) == ["run1-3-1", "run1-4-1", "run1-5-1"])
+    result = Job.fetch("run1-3-1", connection=redis_client, serializer=MsgpackSerializer).latest_result()
+    assert result is not None
+    assert "ValueError: a reason" in str(result.exc_string)
+    wait_until(lambda: not StartedJobRegistry(QUEUE, connection=redis_client).get_job_ids())
+    assert not redis_client.exists(keys.leases(QUEUE), keys.rq_job("run1-1-1"), keys.rq_job("run1-2-1"))
+    redis_client.expire(failed.key, 60)  # RQ's own workers never let it
+    process.terminate()
+    assert process.wait(20) == 0
+
+
+def test_a_task_of_a_killed_stock_worker_is_lost_after_its_lease(
+    stock_worker: Callable[[], subprocess.Popen[str]], desk: Desk, redis_client: redis.Redis, tmp_path: Path
+) -> None:
+    process = stock_worker()
+    desk.give("held", "1")
+    wait_until((tmp_path / "1.began").exists, timeout=20)
+    assert Job.fetch("run1-1-1", redis_client, MsgpackSerializer).get_status() == JobStatus.STARTED
+    assert execute(redis_client, lost(QUEUE)) == []
+
+    for child in children(process.pid):
+        os.kill(child, signal.SIGSTOP)  # or it would tell its parent
+    process.kill()
+    process.wait()
+    for child in horses:
+        os.kill(child, signal.SIGKILL)
+
+    wait_until(lambda: execute(redis_client, lost(QUEUE)), timeout=20)
+
+
+def test_run_task_is_for_rq_workers() -> None:
+    with pytest.raises(FleetError, match="inside an RQ worker"):
+        run_task(b"")
