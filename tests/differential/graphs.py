@@ -5,10 +5,10 @@ Worker processes find graphs by module and attribute; this is where they find th
 
 from typing import Any
 
-from tests.differential.harness import CASES, compiled, pairs
+from tests.differential.harness import CASES, cases, compiled
 from tests.differential.libraries import library
 
-pairs()  # loads the corpus
+cases()  # loads the corpus
 
 
 def __getattr__(name: str) -> Any:

@@ -183,13 +183,17 @@ def async_twin(way: Way) -> Way:
     return WAYS[way.name if way.name.startswith("a") else f"a{way.name}"]
 
 
-def pairs(themes: Collection[str] | None = None, ways: Collection[str] = WAYS_IN_PROCESS) -> list[tuple[Case, Way]]:
-    """Every case (of `themes`) with every way (of `ways`) it can be called."""
+def cases(*themes: str) -> list[Case]:
+    """The cases of these themes; of all, without any."""
     import tests.differential.cases  # noqa: F401  # registers the cases; they import this module
 
-    chosen = [WAYS[name] for name in ways]
-    cases = [case for case in CASES.values() if themes is None or case.theme in themes]
-    return [(case, way) for case in cases for way in chosen if way.saver or case.without_saver]
+    return [case for case in CASES.values() if not themes or case.theme in themes]
+
+
+def ways_of(case: Case, method: Method, names: Collection[str] = WAYS_IN_PROCESS) -> list[Way]:
+    """The ways among `names` in which this method is called on a case."""
+    ways = [WAYS[name] for name in names]
+    return [way for way in ways if way.method == method and (way.saver or case.without_saver)]
 
 
 # --- recordings --------------------------------------------------------------------------------------------------
@@ -325,3 +329,19 @@ def actual(case: Case, way: Way, name: LibraryName, place: Place = lambda graph:
             if played.error is not None and {chunk.mode for chunk in open_chunks(played, way)[length:]} <= case.loses:
                 del played.chunks[length:]
     return canonical(case, way, recordings)
+
+
+def differences(
+    case: Case, ways: Sequence[Way], place: Place = lambda graph: graph, *, like_async: bool = False
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What Fleetgraph and LangGraph give the caller, by way; only the ways in which that is not the same.
+
+    With `like_async`, a caller through a sync method is to get what LangGraph's async twin of it gives.
+    """
+    ours: dict[str, Any] = {}
+    theirs: dict[str, Any] = {}
+    for way in ways:
+        got, wanted = actual(case, way, "fleetgraph", place), expected(case, async_twin(way) if like_async else way)
+        if got != wanted:
+            ours[way.name], theirs[way.name] = got, wanted
+    return ours, theirs

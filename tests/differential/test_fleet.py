@@ -14,13 +14,13 @@ from tests.differential.harness import (
     CASES,
     WAYS,
     Case,
+    Method,
     Played,
-    Way,
-    actual,
-    async_twin,
     canonical,
+    cases,
+    differences,
     expected,
-    pairs,
+    ways_of,
 )
 from tests.differential.libraries import library
 from tests.differential.normalise import Ids, freeze
@@ -60,11 +60,13 @@ def fleet() -> Iterator[Any]:
         yield fleet
 
 
-@pytest.mark.parametrize(("case", "way"), pairs(ways=WAYS_ON_A_FLEET), ids=str)
-def test_same_as_langgraph(fleet: Any, case: Case, way: Way) -> None:
+@pytest.mark.parametrize("method", ["stream", "astream", "invoke", "ainvoke"])
+@pytest.mark.parametrize("case", cases(), ids=str)
+def test_same_as_langgraph(fleet: Any, case: Case, method: Method) -> None:
+    ways = ways_of(case, method, WAYS_ON_A_FLEET)
     # Workers run coroutine functions whichever way the caller came: a sync caller gets what LangGraph's async one gets.
-    reference = async_twin(way) if case.async_only else way
-    assert actual(case, way, "fleetgraph", lambda graph: graph.on(fleet)) == expected(case, reference)
+    ours, theirs = differences(case, ways, lambda graph: graph.on(fleet), like_async=case.async_only)
+    assert ours == theirs
 
 
 # --- when --------------------------------------------------------------------------------------------------------

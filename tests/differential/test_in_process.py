@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from tests.differential import live
-from tests.differential.harness import CASES, Case, Way, actual, compiled, expected, pairs
+from tests.differential.harness import CASES, Case, Method, cases, compiled, differences, ways_of
 from tests.differential.libraries import Library, LibraryName, library
 
 THEMES = {
@@ -26,9 +26,11 @@ THEMES = {
 BOTH: list[LibraryName] = ["langgraph", "fleetgraph"]
 
 
-@pytest.mark.parametrize(("case", "way"), pairs(THEMES), ids=str)
-def test_same_as_langgraph(case: Case, way: Way) -> None:
-    assert actual(case, way, "fleetgraph") == expected(case, way)
+@pytest.mark.parametrize("method", ["stream", "astream", "invoke", "ainvoke"])
+@pytest.mark.parametrize("case", cases(*THEMES), ids=str)
+def test_same_as_langgraph(case: Case, method: Method) -> None:
+    ours, theirs = differences(case, ways_of(case, method))
+    assert ours == theirs
 
 
 # --- what the corpus's comparison leaves out ---------------------------------------------------------------------
