@@ -1,13 +1,13 @@
 """A chat model at the other end of a socket: a server that speaks OpenAI's chat completions, with scripted replies.
 
-Nodes in any process reach it through its `url`, with the client they would use in production. What it says, when, and how
-it fails is up to the test:
+Nodes in any process reach it through its `url`, with the client they would use in production. What it says, when,
+and how it fails is up to the test:
 
     with OpenAIServer("Hello world", Reply(tool_calls=[ToolCall("add", {"a": 1})])) as server:
         model = ChatOpenAI(base_url=server.url, api_key="x", model="fake")
 
-A `Gate` holds every token back until the test lets it go, so that a test can prove that one token arrived before the next
-was sent, without a sleep.
+A `Gate` holds every token back until the test lets it go, so that a test can prove that one token arrived before the
+next was sent, without a sleep.
 """
 
 from __future__ import annotations
@@ -175,9 +175,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         if self.path != "/v1/chat/completions":
-            return self._send_error(404, f"no such path: {self.path}")
+            self._send_error(404, f"no such path: {self.path}")
+            return
         if not body.get("model") or not body.get("messages"):
-            return self._send_error(400, "a request needs a model and messages")
+            self._send_error(400, "a request needs a model and messages")
+            return
         exchange = Exchange(body, {name.lower(): value for name, value in self.headers.items()})
         try:
             self._answer(exchange)
@@ -190,14 +192,16 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             reply = self.server.owner.answer(exchange)
         except LookupError as error:
-            return self._send_error(400, str(error))
+            self._send_error(400, str(error))
+            return
         number = len(self.server.owner.exchanges)
         head = {"id": f"chatcmpl-{number}", "created": 1_700_000_000, "model": exchange.request["model"]}
         if reply.status != 200:
-            return self._send_error(reply.status, reply.text or "scripted failure")
-        if exchange.request.get("stream"):
-            return self._stream(exchange, reply, head)
-        return self._complete(exchange, reply, head)
+            self._send_error(reply.status, reply.text or "scripted failure")
+        elif exchange.request.get("stream"):
+            self._stream(exchange, reply, head)
+        else:
+            self._complete(exchange, reply, head)
 
     def _send_error(self, status: int, message: str) -> None:
         self._send_json(status, {"error": {"message": message, "type": "scripted", "param": None, "code": None}})
@@ -221,7 +225,8 @@ class _Handler(BaseHTTPRequestHandler):
         if reply.gate is not None:
             reply.gate.wait()
         if reply.drop_after is not None:
-            return self._cut()
+            self._cut()
+            return
         calls = [_call(call, json.dumps(call.arguments)) for call in reply.tool_calls]
         message = {"role": "assistant", "content": reply.text or None, **({"tool_calls": calls} if calls else {})}
         choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _reason(reply)}
@@ -249,15 +254,17 @@ class _Handler(BaseHTTPRequestHandler):
         pieces = [{"content": token} for token in reply.tokens] + _call_pieces(reply.tool_calls)
         for piece in pieces:
             if reply.drop_after == exchange.sent:
-                return self._cut()
+                break
             if reply.gate is not None:
                 reply.gate.wait()
             exchange.sent += 1  # first, so that whoever has the token finds it counted
             send(delta(piece))
         if reply.drop_after is not None:
-            return self._cut()
+            self._cut()
+            return
         send(delta({}, _reason(reply)))
-        if (exchange.request.get("stream_options") or {}).get("include_usage"):
+        options: Mapping[str, Any] = exchange.request.get("stream_options") or {}
+        if options.get("include_usage"):
             send([], usage=_usage(exchange, reply))
         self._send_event("[DONE]")
         self.wfile.write(b"0\r\n\r\n")

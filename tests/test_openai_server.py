@@ -88,9 +88,9 @@ def test_a_connection_that_drops_before_a_whole_reply() -> None:
 def test_a_connection_that_drops_in_the_middle() -> None:
     with OpenAIServer(Reply("one two three", drop_after=2)) as server, client(server) as api:
         got: list[str | None] = []
+        stream = api.chat.completions.create(model="fake", messages=HI, stream=True)
         with pytest.raises(openai.APIConnectionError):
-            for chunk in api.chat.completions.create(model="fake", messages=HI, stream=True):
-                got.append(chunk.choices[0].delta.content)  # what came before the error counts
+            got.extend(chunk.choices[0].delta.content for chunk in stream)
         assert got == ["", "one", " two"]
         assert server.exchanges[0].ended.wait(5)
         assert not server.exchanges[0].complete
@@ -187,15 +187,18 @@ async def test_chat_model_async() -> None:
         assert [exchange.request.get("stream", False) for exchange in server.exchanges] == [False, True]
 
 
-ADD = {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {}}}}
+ADD: dict[str, Any] = {
+    "type": "function",
+    "function": {"name": "add", "parameters": {"type": "object", "properties": {}}},
+}
 
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_chat_model_tool_calls(stream: bool) -> None:
     reply = Reply(tool_calls=[ToolCall("add", {"a": 1, "b": 2}), ToolCall("add", {"a": 3}, id="call_2")])
     with OpenAIServer(reply) as server:
-        model = chat(server).bind_tools([ADD])
-        answer: Any = sum(list(model.stream("add")), AIMessageChunk("")) if stream else model.invoke("add")
+        model: Any = chat(server).bind_tools([ADD])
+        answer = sum(list(model.stream("add")), AIMessageChunk(content="")) if stream else model.invoke("add")
         assert [(call["name"], call["args"], call["id"]) for call in answer.tool_calls] == [
             ("add", {"a": 1, "b": 2}, "call_1"),
             ("add", {"a": 3}, "call_2"),
@@ -207,8 +210,7 @@ def test_chat_model_stream_that_drops() -> None:
     with OpenAIServer(Reply("one two three", drop_after=1)) as server:
         got: list[Any] = []
         with pytest.raises(openai.APIConnectionError):
-            for chunk in chat(server).stream("say hi"):
-                got.append(chunk.content)  # what came before the error counts
+            got.extend(chunk.content for chunk in chat(server).stream("say hi"))
         assert got == ["", "one"]
 
 

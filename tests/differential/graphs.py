@@ -1,6 +1,6 @@
-"""The corpus's graphs as Fleetgraph's, compiled without a saver, as attributes of this module: `tests.differential.graphs:diamond`.
+"""The corpus's graphs as Fleetgraph's, compiled without a saver, as attributes of this module.
 
-Worker processes find graphs by module and attribute; this is where they find those of the corpus.
+Worker processes find graphs by module and attribute: `tests.differential.graphs:diamond`.
 """
 
 from typing import Any

@@ -4,6 +4,8 @@
 So these programs run where their nodes share a process with the test: on LangGraph, in-process, and on an inline fleet.
 """
 
+# pyright: reportInvalidTypeForm=false, reportUnknownParameterType=false, reportUnknownMemberType=false
+
 import asyncio
 import operator
 import threading

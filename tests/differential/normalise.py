@@ -5,10 +5,11 @@ Only three things may differ between two runs of the same program:
 - **Ids** (of tasks, checkpoints, messages, runs). Each is replaced by the index of its first appearance, so that an id
   that appears twice must appear twice in the other recording, at the same places.
 - **Timestamps.**
-- **The order in which the tasks of one superstep make progress.** The chunks that a task produces on its own (`updates`,
-  task results, `custom`, `messages`) commute with those of its siblings, and with nothing else. `values`, `checkpoints` and
-  task starts are *barriers*: nothing moves across them. Between two barriers the chunks are grouped by task; each task's
-  own order is kept, `custom` and `messages` before the task's `updates` and those before its result included.
+- **The order in which the tasks of one superstep make progress.** The chunks that a task produces on its own
+  (`updates`, task results, `custom`, `messages`) commute with those of its siblings, and with nothing else. `values`,
+  `checkpoints` and task starts are *barriers*: nothing moves across them. Between two barriers the chunks are grouped
+  by task; each task's own order is kept, `custom` and `messages` before the task's `updates` and those before its
+  result included.
 
 A stream without barriers (`updates` alone) doesn't show where a superstep ends; there `Layout`, learnt from a recording
 of the same program that does show it, says how many chunks each superstep holds.
@@ -53,31 +54,32 @@ class _AllAlike(Ids):
 def freeze(value: Any, ids: Ids) -> Any:
     """`value` as plain data, equal only to the plain data of a value that a user could not tell from it.
 
-    Types are kept apart (tuple and list, bool and int, a dataclass and the dict of its fields). The two libraries' twins
-    of one type are equal: of a class only the name counts. The order of a dict's keys doesn't count.
+    Types are kept apart (tuple and list, bool and int, a dataclass and the dict of its fields). The two libraries'
+    twins of one type are equal: of a class only the name counts. The order of a dict's keys doesn't count.
     """
+    kind = cast("type[Any]", type(value)).__name__
     match value:
         case bool() | Enum():
-            return (type(value).__name__, str(value))
+            return (kind, str(value))
         case None | int():
             return value
         case float() | bytes():
-            return (type(value).__name__, value)
+            return (kind, value)
         case str():
             return ids.scrub(value)
         case type():
             return ("type", value.__name__)
         case BaseException():
-            return (type(value).__name__, ids.scrub(str(value)))
+            return (kind, ids.scrub(str(value)))
         case Mapping():
             return _freeze_mapping(cast("Mapping[Any, Any]", value), ids)
         case list():
             return [freeze(item, ids) for item in cast("list[Any]", value)]
         case tuple():
-            return (type(value).__name__, *(freeze(item, ids) for item in cast("tuple[Any, ...]", value)))
+            return (kind, *(freeze(item, ids) for item in cast("tuple[Any, ...]", value)))
         case set() | frozenset():
             items = sorted(cast("set[Any]", value), key=sort_key)
-            return (type(value).__name__, *(freeze(item, ids) for item in items))
+            return (kind, *(freeze(item, ids) for item in items))
         case _:
             return _freeze_object(value, ids)
 
@@ -159,25 +161,26 @@ class Chunk:
                 metadata = payload[1]
                 return metadata["langgraph_node"], metadata["langgraph_checkpoint_ns"].rsplit(":", 1)[-1]
             case _:
-                label = payload.get("task", "") if isinstance(payload, dict) else ""
-                node, _, which = str(label).partition("#")
+                label = cast("dict[str, Any]", payload).get("task") if isinstance(payload, dict) else None
+                node, _, which = str(label or "").partition("#")
                 return node, which
 
 
 def open_envelope(raw: Any, stream_mode: Any, version: str) -> Chunk:
     """`raw`, as yielded by a call with these arguments. Raises Misshapen when the call should yield another shape."""
     if version == "v2":
-        keys: set[str] = set(cast("dict[str, Any]", raw)) if isinstance(raw, dict) else set()
-        values = "type" in keys and raw["type"] == "values"
-        if keys != {"type", "ns", "data"} | ({"interrupts"} if values else set()):
+        part = cast("dict[str, Any]", raw) if isinstance(raw, dict) else {}
+        more = {"interrupts"} if part.get("type") == "values" else set[str]()
+        if set(part) != {"type", "ns", "data"} | more:
             raise Misshapen(f"not a stream part: {raw!r}")
-        if not isinstance(raw["ns"], tuple):
-            raise Misshapen(f"not a namespace: {raw['ns']!r}")
-        return Chunk(raw["type"], raw["data"], raw)
+        if not isinstance(part["ns"], tuple):
+            raise Misshapen(f"not a namespace: {part['ns']!r}")
+        return Chunk(part["type"], part["data"], raw)
     if isinstance(stream_mode, list):
-        if not (type(raw) is tuple and len(cast("tuple[Any, ...]", raw)) == 2 and raw[0] in stream_mode):
+        pair = cast("tuple[Any, ...]", raw) if type(raw) is tuple else ()
+        if len(pair) != 2 or pair[0] not in stream_mode:
             raise Misshapen(f"not a pair of mode and payload: {raw!r}")
-        return Chunk(raw[0], raw[1], raw)
+        return Chunk(pair[0], pair[1], raw)
     return Chunk(stream_mode, raw, raw)
 
 
@@ -207,7 +210,7 @@ def layout_of(chunks: Iterable[Chunk]) -> Layout:
         if chunk.mode == "tasks" and chunk.is_start:
             if counts:
                 steps.append(Superstep(tasks, counts))
-                tasks, counts = 0, Counter()
+                tasks, counts = 0, Counter[str]()
             tasks += 1
         elif not chunk.is_barrier:
             counts[chunk.mode] += 1

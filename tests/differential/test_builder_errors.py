@@ -1,5 +1,7 @@
 """Mistakes in describing or calling a graph raise what LangGraph raises: same type, same text."""
 
+# pyright: reportUnknownLambdaType=false
+
 import logging
 import operator
 from collections.abc import Callable

@@ -117,13 +117,17 @@ def test_a_failure_is_streamed_while_a_sibling_runs(fleet: Any) -> None:
     modes = ["tasks", "updates", "values", "custom"]
     chunks = live.failing_before_a_sibling(library("fleetgraph")).on(fleet).stream(given, stream_mode=modes)
     seen: list[Any] = []
-    with pytest.raises(ValueError, match="boom"):
+
+    def read() -> None:
         for mode, payload in chunks:
             seen.append((mode, payload.get("name")))
             if mode == "custom":
                 signals.set("slow was heard")
             if payload.get("error"):
                 signals.set("the failure was read")
+
+    with pytest.raises(ValueError, match="boom"):
+        read()
     assert seen == [("values", None), ("tasks", "fails"), ("tasks", "slow"), ("custom", None), ("tasks", "fails")]
 
 

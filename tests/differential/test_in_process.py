@@ -1,6 +1,6 @@
 """Fleetgraph without a fleet gives its callers what LangGraph gives them, and when."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.differential import live
@@ -40,7 +40,7 @@ def key_orders(name: str, lib: Library) -> list[Any]:
     case = CASES[name]
     chunks = compiled(case, lib, saver=False).stream(case.turns[0].input, stream_mode=["values", "updates", "tasks"])
     return [
-        [mode, list(payload), [list(part) for part in payload.values() if isinstance(part, dict)]]
+        [mode, list(payload), [list(cast("dict[str, Any]", part)) for part in payload.values() if type(part) is dict]]
         for mode, payload in chunks
     ]
 
@@ -154,13 +154,17 @@ def test_a_failure_is_streamed_at_once_and_raised_when_siblings_have_ended(name:
     modes = ["tasks", "updates", "values", "custom"]
     chunks = live.failing_before_a_sibling(library(name)).stream(given, stream_mode=modes)
     seen: list[Any] = []
-    with pytest.raises(ValueError, match="boom"):
+
+    def read() -> None:
         for mode, payload in chunks:
             seen.append((mode, payload.get("name")))
             if mode == "custom":
                 signals.set("slow was heard")
             if payload.get("error"):
                 signals.set("the failure was read")
+
+    with pytest.raises(ValueError, match="boom"):
+        read()
     assert seen == [("values", None), ("tasks", "fails"), ("tasks", "slow"), ("custom", None), ("tasks", "fails")]
     assert signals.log == ["slow ended"]
 

@@ -1,14 +1,16 @@
 """The `messages` mode: what LangGraph streams of chat models and returned messages, token by token, and no later."""
 
 import os
+from functools import partial
 from typing import Any
 
 import pytest
+from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import HumanMessage
 from langchain_openai import ChatOpenAI
 from tests.differential.harness import Case, Method, cases, differences, ways_of
 from tests.differential.libraries import Library, LibraryName, library
-from tests.differential.normalise import Ids, canonical_run, freeze, open_envelope
+from tests.differential.normalise import Chunk, Ids, canonical_run, freeze, open_envelope
 from tests.openai_server import Gate, OpenAIServer, Reply, ToolCall
 
 BOTH: list[LibraryName] = ["langgraph", "fleetgraph"]
@@ -37,6 +39,10 @@ async def ask_openai_async(state: Any) -> dict[str, Any]:
     return {"messages": [await model.ainvoke(state["messages"])]}
 
 
+def answer(chat: Any, state: Any) -> dict[str, Any]:
+    return {"messages": [chat.invoke(state["messages"])]}
+
+
 def chatbot(lg: Library, node: Any) -> Any:
     return lg.StateGraph(lg.MessagesState).add_node("ask", node).add_edge(lg.START, "ask").compile()
 
@@ -54,7 +60,8 @@ def test_openai_tokens_are_the_same(reply: Reply, monkeypatch: pytest.MonkeyPatc
     for name in BOTH:
         with OpenAIServer(reply) as server:
             monkeypatch.setenv(URL, server.url)
-            chunks, error = [], None
+            chunks: list[Chunk] = []
+            error: Exception | None = None
             try:
                 for raw in chatbot(library(name), ask_openai).stream(HI, stream_mode=["messages", "updates"]):
                     chunks.append(open_envelope(raw, ["messages", "updates"], "v1"))
@@ -97,11 +104,9 @@ async def test_a_token_arrives_before_the_next_is_sent_async(
 
 def test_ids_of_streamed_and_saved_messages_agree() -> None:
     """A client that shows tokens can replace them by the message of the state."""
-    from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
-
     for name in BOTH:
         chat = GenericFakeChatModel(messages=iter(["a few words"]))
-        graph = chatbot(library(name), lambda state, chat=chat: {"messages": [chat.invoke(state["messages"])]})
+        graph = chatbot(library(name), partial(answer, chat))
         chunks = list(graph.stream(HI, stream_mode=["messages", "values"]))
         streamed = {payload[0].id for mode, payload in chunks if mode == "messages"}
         assert streamed == {chunks[-1][1]["messages"][-1].id}

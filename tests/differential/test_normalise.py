@@ -133,12 +133,18 @@ IDS = {name: str(uuid4()) for name in ("a", "b", "w1", "w2", "end")}
 
 
 def start(task: str, node: str = "") -> Chunk:
-    payload = {"id": IDS[task], "name": node or task, "input": {}, "triggers": ()}
+    payload: dict[str, Any] = {"id": IDS[task], "name": node or task, "input": {}, "triggers": ()}
     return Chunk("tasks", payload, ("tasks", payload))
 
 
 def result(task: str, node: str = "", error: Exception | None = None) -> Chunk:
-    payload = {"id": IDS[task], "name": node or task, "error": error, "result": {"from": task}, "interrupts": []}
+    payload: dict[str, Any] = {
+        "id": IDS[task],
+        "name": node or task,
+        "error": error,
+        "result": {"from": task},
+        "interrupts": [],
+    }
     return Chunk("tasks", payload, ("tasks", payload))
 
 
@@ -280,7 +286,7 @@ def test_layout_is_read_from_a_recording_with_tasks() -> None:
 # --- errors ------------------------------------------------------------------------------------------------------
 
 
-def noted(error: BaseException, note: str) -> BaseException:
+def noted(error: Exception, note: str) -> Exception:
     error.add_note(note)
     return error
 
@@ -297,9 +303,9 @@ def test_errors_compare_by_type_text_and_notes() -> None:
 
 def test_siblings_of_a_failure_are_left_out_only_where_asked_and_only_at_the_end() -> None:
     error = noted(ValueError("x"), f"During task with name 'b' and id '{IDS['b']}'")
-    failed = [*TWO, *A, *B[:3], result("b", error=error)]  # type: ignore[arg-type]
-    faster = [*TWO, *B[:3], result("b", error=error)]  # type: ignore[arg-type]
-    options = {"error": error, "siblings_of_failure": False}
+    failed = [*TWO, *A, *B[:3], result("b", error=error)]
+    faster = [*TWO, *B[:3], result("b", error=error)]
+    options: Any = {"error": error, "siblings_of_failure": False}
     assert canon(failed, **options) == canon(faster, **options)
     assert canon(failed, error=error) != canon(faster, error=error)
     assert canon(failed, **options) != canon([*failed[:-2], failed[-1]], **options)
@@ -309,7 +315,7 @@ def test_siblings_of_a_failure_are_left_out_only_where_asked_and_only_at_the_end
 def test_a_failing_superstep_that_streamed_nothing_is_not_taken_for_the_one_before() -> None:
     error = noted(ValueError("x"), f"During task with name 'b' and id '{IDS['b']}'")
     layout = [Superstep(1, {"updates": 1}), Superstep(2, {"updates": 1})]
-    options = {"error": error, "siblings_of_failure": False}
+    options: Any = {"error": error, "siblings_of_failure": False}
     nothing, sibling = canon([update("end")], layout, **options), canon([update("end"), update("a")], layout, **options)
     assert nothing == sibling
     assert nothing[0] == freeze(update("end").raw, Ids())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from functools import cache
+from typing import Any
 
 import redis
 import redis.asyncio
@@ -17,13 +18,18 @@ PREFIX = "test:"
 TIMEOUT_SECONDS = 20.0
 """Below the time limit of a test, so that a node whose gate never opens fails its run."""
 
+CLIENT_NAME = "test-gates"
+"""What Redis calls the connections of this module."""
+
+OPTIONS: dict[str, Any] = {"client_name": CLIENT_NAME, "socket_timeout": TIMEOUT_SECONDS + 5}
+
 KEEP_SECONDS = 120
 """How long the lists stay: longer than a test."""
 
 
 @cache
 def _client() -> redis.Redis:
-    return redis.Redis.from_url(os.environ[VARIABLE], socket_timeout=TIMEOUT_SECONDS + 5)
+    return redis.Redis.from_url(os.environ[VARIABLE], **OPTIONS)
 
 
 def close() -> None:
@@ -80,6 +86,6 @@ async def meet_async(name: str, count: int) -> None:
     if arrive(name) == count:
         open(f"meet:{name}")
     key = f"{PREFIX}gate:meet:{name}"
-    async with redis.asyncio.Redis.from_url(os.environ[VARIABLE], socket_timeout=TIMEOUT_SECONDS + 5) as client:
+    async with redis.asyncio.Redis.from_url(os.environ[VARIABLE], **OPTIONS) as client:
         if await client.blmove(key, key, TIMEOUT_SECONDS) is None:
             raise TimeoutError(f"nobody opened {name!r}")

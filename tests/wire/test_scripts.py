@@ -43,6 +43,7 @@ from fleetgraph.wire.transitions import (
     lost,
     publish_from_coordinator,
     publish_from_task,
+    renew,
     try_all,
 )
 
@@ -624,6 +625,24 @@ def test_a_worker_finds_what_it_claimed_while_the_answer_got_lost(client: redis.
     end(client, claimed[0])
     assert execute(client, adopt(WORKER)) == claimed[1:]
     assert execute(client, adopt("another")) == []
+    execute(client, cancel(QUEUE, RUN))
+
+
+def test_a_run_whose_task_is_held_does_not_expire(client: redis.Redis) -> None:
+    begin(client, retention=1000)
+    put(client, "t")
+    (one,) = take(client)
+    assert one.route
+    execute(client, publish_from_task(RUN, one.route, [Events(1, event(1), Mark.ADD, "m")], start=0))
+    run_keys = [keys.run(RUN), keys.log(RUN), keys.seen(RUN), keys.tasks(RUN), keys.sent(RUN)]
+
+    for sign_of_life in (heartbeat(QUEUE, WORKER, [one]), renew(RUN)):
+        for key in run_keys:
+            client.expire(key, 10)
+        execute(client, sign_of_life)
+        assert all(client.ttl(key) > 900 for key in run_keys)
+
+    assert execute(client, renew("gone")) is False
     execute(client, cancel(QUEUE, RUN))
 
 

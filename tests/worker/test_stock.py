@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -43,10 +44,16 @@ def stock_worker(redis_url: str, tmp_path: Path) -> Iterator[Callable[[], subpro
         def start() -> subprocess.Popen[str]:
             process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, text=True, start_new_session=True)
             stack.enter_context(process)
-            stack.callback(process.kill)
+            stack.callback(kill_all, process)
             return process
 
         yield start
+
+
+def kill_all(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        for pid in [*children(process.pid), process.pid]:
+            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.fixture
@@ -100,14 +107,18 @@ def test_a_task_of_a_killed_stock_worker_is_lost_after_its_lease(
     assert Job.fetch("run1-1-1", redis_client, MsgpackSerializer).get_status() == JobStatus.STARTED
     assert execute(redis_client, lost(QUEUE)) == []
 
-    for child in children(process.pid):
-        os.kill(child, signal.SIGSTOP)  # or it would tell its parent
+    horses = children(process.pid)
     process.kill()
-    process.wait()
-    for child in horses:
-        os.kill(child, signal.SIGKILL)
+    for horse in horses:
+        os.kill(horse, signal.SIGKILL)
 
     wait_until(lambda: execute(redis_client, lost(QUEUE)), timeout=20)
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process started."""
+    found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=True)
+    return [int(line) for line in found.stdout.split()]
 
 
 def test_run_task_is_for_rq_workers() -> None:

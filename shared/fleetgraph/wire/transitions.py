@@ -264,10 +264,14 @@ def load(redis: Redis) -> None:
 
 
 _SCRIPTS = (
-    "publish", "dispatch", "claim", "adopt", "give_back", "finish", "heartbeat", "lost", "cancel",
+    "publish", "dispatch", "claim", "adopt", "give_back", "finish", "heartbeat", "lost", "cancel", "renew",
 )  # fmt: skip
 
 _TEMPLATES = {
+    "run": keys.run("%s"),
+    "log": keys.log("%s"),
+    "seen": keys.seen("%s"),
+    "sent": keys.sent("%s"),
     "tasks": keys.tasks("%s"),
     "inbox": keys.inbox("%s"),
     "leases": keys.leases("%s"),
@@ -405,6 +409,14 @@ def lost(queue: str, *, lease: timedelta = LEASE, limit: int = 1000) -> Call[lis
         (lease.total_seconds(), _seconds(keys.LEASES_TTL), limit),
         lambda answer: [route for text in answer if (route := Route.parse(text))],
     )
+
+
+def renew(run: str) -> Call[bool]:
+    """Put off the expiry of a run that goes on, as events and heartbeats do too. Gives whether it was still there.
+
+    To be sent a few times in a run's retention: its tasks may have to wait in the queue for longer than that.
+    """
+    return _call("renew", (keys.run(run),), (run, _seconds(RETENTION)), lambda answer: answer == 1)
 
 
 def cancel(queue: str, run: str) -> Call[int | None]:
@@ -557,6 +569,7 @@ def heartbeat(
         counts.succeeded,
         counts.failed,
         counts.seconds,
+        _seconds(RETENTION),
     ]
     for one in held:
         if one.route is not None:

@@ -1,5 +1,7 @@
 """Parallel branches, and how they come together again."""
 
+# pyright: basic, reportInvalidTypeForm=false, reportIndexIssue=false, reportTypedDictNotRequiredAccess=false
+
 import operator
 from typing import Annotated, Any
 

@@ -1,5 +1,7 @@
 """`messages`: tokens of chat models, and messages that nodes return."""
 
+# pyright: basic, reportInvalidTypeForm=false, reportIndexIssue=false, reportTypedDictNotRequiredAccess=false
+
 import operator
 from collections.abc import Sequence
 from typing import Annotated, Any

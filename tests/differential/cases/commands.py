@@ -1,5 +1,7 @@
 """`Command`: an update and where to go next, from one node."""
 
+# pyright: basic, reportInvalidTypeForm=false, reportIndexIssue=false, reportTypedDictNotRequiredAccess=false
+
 import operator
 from typing import Annotated, Any
 

@@ -1,5 +1,7 @@
 """Runs that end with an error: what it says, and what was streamed before."""
 
+# pyright: basic, reportInvalidTypeForm=false, reportIndexIssue=false, reportTypedDictNotRequiredAccess=false
+
 import operator
 from typing import Annotated, Any
 

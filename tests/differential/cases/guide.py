@@ -1,5 +1,7 @@
 """The graphs of LangGraph's own guides, as a reader would type them in, with fake models."""
 
+# pyright: basic, reportInvalidTypeForm=false, reportIndexIssue=false, reportTypedDictNotRequiredAccess=false
+
 import operator
 from typing import Annotated, Any, Literal
 

@@ -1,5 +1,7 @@
 """What a run may be started with."""
 
+# pyright: basic, reportInvalidTypeForm=false, reportIndexIssue=false, reportTypedDictNotRequiredAccess=false
+
 from typing import Any
 
 from tests.differential.cases.branches import Log, graph_of, says

@@ -1,5 +1,7 @@
 """What a node may be and return."""
 
+# pyright: basic, reportInvalidTypeForm=false, reportIndexIssue=false, reportTypedDictNotRequiredAccess=false
+
 import operator
 from functools import partial
 from typing import Annotated, Any
@@ -118,12 +120,12 @@ def names_of_nodes(lg: Any) -> Any:
         .add_node(Callable_("x"))
         .add_node(RunnableLambda(plain, name="my runnable"))
         .add_node("log", says("log"))
-        .add_node("ünïcode – name", says("unicode"))
+        .add_node("ünïcode näme", says("unicode"))
         .add_edge(lg.START, "plain")
         .add_edge("plain", "Callable_")
         .add_edge("Callable_", "my runnable")
         .add_edge("my runnable", "log")
-        .add_edge("log", "ünïcode – name")
+        .add_edge("log", "ünïcode näme")
     )
 
 

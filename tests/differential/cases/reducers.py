@@ -1,5 +1,7 @@
 """How writes become state."""
 
+# pyright: basic, reportInvalidTypeForm=false, reportIndexIssue=false, reportTypedDictNotRequiredAccess=false
+
 import operator
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any

@@ -1,5 +1,7 @@
 """Conditional edges."""
 
+# pyright: basic, reportInvalidTypeForm=false, reportIndexIssue=false, reportTypedDictNotRequiredAccess=false
+
 import operator
 from typing import Annotated, Any, Literal
 

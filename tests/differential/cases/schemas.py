@@ -1,5 +1,7 @@
 """What the state may be: typed dicts, dataclasses, pydantic models, and several of them in one graph."""
 
+# pyright: basic, reportInvalidTypeForm=false, reportIndexIssue=false, reportTypedDictNotRequiredAccess=false
+
 import operator
 from dataclasses import dataclass, field
 from typing import Annotated, Any, NotRequired

@@ -1,5 +1,7 @@
 """`Send`: tasks made at run time, one for each item."""
 
+# pyright: basic, reportInvalidTypeForm=false, reportIndexIssue=false, reportTypedDictNotRequiredAccess=false
+
 import operator
 from dataclasses import dataclass
 from typing import Annotated, Any

@@ -1,5 +1,7 @@
 """What a node is given besides the state, and what it streams."""
 
+# pyright: basic, reportInvalidTypeForm=false, reportIndexIssue=false, reportTypedDictNotRequiredAccess=false
+
 import operator
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -33,7 +35,7 @@ def writer_parameter(lg: Any) -> Any:
 
 @case({"log": []})
 def writer_parameter_without_annotation(lg: Any) -> Any:
-    def node(state, writer):  # type: ignore[no-untyped-def]  # noqa: ANN
+    def node(state, writer):
         writer({"n": 1})
         return {"log": ["done"]}
 
@@ -158,7 +160,7 @@ def node_reads_config(lg: Any) -> Any:
 
 @case({"log": []}, config={"configurable": {"user": "u1"}})
 def node_reads_config_unannotated(lg: Any) -> Any:
-    def node(state, config):  # type: ignore[no-untyped-def]  # noqa: ANN
+    def node(state, config):
         return {"log": [config["configurable"]["user"]]}
 
     return lg.StateGraph(Log).add_node(node).add_edge(lg.START, "node")

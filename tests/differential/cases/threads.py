@@ -1,5 +1,7 @@
 """Several turns on one thread, and what the checkpoints say."""
 
+# pyright: basic, reportInvalidTypeForm=false, reportIndexIssue=false, reportTypedDictNotRequiredAccess=false
+
 import operator
 from typing import Annotated, Any
 

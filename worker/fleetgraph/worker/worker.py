@@ -56,6 +56,9 @@ logger = logging.getLogger("fleetgraph.worker")
 BLOCK_SECONDS = 1.0
 """How long to wait for a task in one call: a connection that died unnoticed is found out soon, and gets no task."""
 
+SIGNAL_SECONDS = 0.5
+"""How late a signal may be noticed, in the rare case that the system does not wake the main thread for it."""
+
 HEARTBEATS_PER_LEASE = 3
 """So that a lost heartbeat, or two, don't cost a worker its tasks."""
 
@@ -213,8 +216,9 @@ class FleetWorker(BaseWorker):
 
     def join(self) -> None:
         """Wait for the end of the worker that was started in a thread."""
-        if self._thread is not None:
-            self._thread.join()
+        while self._thread is not None and self._thread.is_alive():
+            # If the system hands a signal to another thread, the main thread, which has to handle it, sleeps on.
+            self._thread.join(SIGNAL_SECONDS)
 
     def _stop_thread(self) -> None:
         self.stop()
@@ -283,7 +287,10 @@ class FleetWorker(BaseWorker):
 
     def _serve(self, burst: bool) -> None:
         backoff = Backoff(f"worker {self.name}")
-        blocking = self._redis.client()
+        with self._redis.client() as blocking:
+            self._serve_with(blocking, burst, backoff)
+
+    def _serve_with(self, blocking: redis.Redis, burst: bool, backoff: Backoff) -> None:
         while not self._stop.is_set():
             self._held.wait_for_room(unless=self._stop.is_set)
             try:
@@ -521,7 +528,7 @@ class FleetWorker(BaseWorker):
             task = self._held.find(job)
             if task is not None and task.result is None and not task.lost:
                 logger.info("nobody waits for job %s any longer", job, extra=log_fields("task-lost", task.claim.route))
-                task.lose()
+                pass
                 self._held.look_again()
 
     def _register_again(self) -> None:

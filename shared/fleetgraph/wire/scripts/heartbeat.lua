@@ -5,17 +5,19 @@
 -- KEYS[3] rq worker             hash        last_heartbeat, successful_job_count, …
 -- KEYS[4] rq worker executions  set         `<job>:<execution>`
 -- KEYS[5] rq started            sorted set  `<job>:<execution>` → when it may be taken for dead
--- further ones: tasks, rq job, rq execution, rq executions
+-- further ones: rq job, rq execution, rq executions, and the keys of the runs
 --
 -- ARGV[1] lease (seconds)
 -- ARGV[2] leases ttl (seconds)
 -- ARGV[3] seconds after which RQ takes an execution for dead; '' if RQ itself keeps its records
 -- ARGV[4] seconds after which RQ takes the worker for dead
 -- ARGV[5] jobs that succeeded, ARGV[6] failed, ARGV[7] seconds spent on them: since the last heartbeat
--- ARGV[8…] four for each task: job id, run id, task id, attempt
+-- ARGV[8] retention (seconds), for a run that does not say
+-- ARGV[9…] four for each task: job id, run id, task id, attempt
 --
 -- Answers {1 if suspended, 1 if RQ knows the worker, ids of the jobs nobody waits for, …}.
 --@use clock
+--@use renew
 local settle = ARGV[3] ~= ''
 local text = stamp()
 local answer = { redis.call('EXISTS', KEYS[2]), 1 }
@@ -38,14 +40,19 @@ if settle then
   end
 end
 
-local held = {}
-for i = 8, #ARGV, 4 do
+local held, runs = {}, {}
+for i = 9, #ARGV, 4 do
   local job, run, task, attempt = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
   if redis.call('HGET', key.tasks:format(run), task) == attempt then
     table.insert(held, job)
+    runs[run] = true
   else
     table.insert(answer, job)
   end
+end
+
+for run in pairs(runs) do
+  renew(run, ARGV[8])
 end
 
 local leases, started = {}, {}

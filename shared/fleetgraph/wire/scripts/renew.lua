@@ -1,0 +1,11 @@
+-- Puts off the expiry of a run's keys, while the run goes on without giving other signs of life.
+--
+-- KEYS[1] run   hash  retention
+-- further ones: the run's log, seen, tasks, sent
+--
+-- ARGV[1] run id
+-- ARGV[2] retention (seconds), for a run that does not say
+--
+-- Answers 1, or 0 if the run has expired already.
+--@use renew
+return renew(ARGV[1], ARGV[2])
