@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import Subject, as_json, measure, table
-
 from fleetgraph.redis_server import RedisServer
 
 BASE = "floor"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from benchmarks import graphs
 from benchmarks.supersteps import InProcess, between_chunks
-
 from fleetgraph.fleet import Fleet
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from benchmarks.loop import build
-
 from fleetgraph import graph
 
 loop: Any = build(graph)

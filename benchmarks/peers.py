@@ -8,11 +8,12 @@ from multiprocessing.context import SpawnProcess
 from typing import Any
 
 import redis
-from benchmarks.loop import build
-from benchmarks.supersteps import InProcess
 from rq import Queue, SimpleWorker
 from rq.command import send_shutdown_command
 from rq.results import Result
+
+from benchmarks.loop import build
+from benchmarks.supersteps import InProcess
 
 QUEUE = "benchmark"
 WORKER = "benchmark-worker"

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 import redis
 from hypothesis import settings
-from tests.leaks import leaked_keys
 
 from fleetgraph.errors import FleetError
 from fleetgraph.redis_server import RedisServer, find_server_binary
+from tests.leaks import leaked_keys
 
 # How long an example takes says something about the machine, not about the code.
 settings.register_profile("fleetgraph", deadline=None)

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from benchmarks.__main__ import SUBJECTS
 from benchmarks.measure import Result, as_json, measure, ratios, table
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import redis
+
 from benchmarks.graphs import loop
+from fleetgraph.fleet import Fleet
 from tests.leaks import leaked_keys
 from tests.waiting import wait_until
-
-from fleetgraph.fleet import Fleet
 
 
 def test_waiting_ends_at_the_first_true_value() -> None:

@@ -2,12 +2,13 @@
 
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import openai
 import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
 from langchain_openai import ChatOpenAI
+
 from tests.openai_server import Gate, OpenAIServer, Reply, ToolCall
 from tests.waiting import wait_until
 
@@ -197,7 +198,7 @@ ADD: dict[str, Any] = {
 def test_chat_model_tool_calls(stream: bool) -> None:
     reply = Reply(tool_calls=[ToolCall("add", {"a": 1, "b": 2}), ToolCall("add", {"a": 3}, id="call_2")])
     with OpenAIServer(reply) as server:
-        model: Any = chat(server).bind_tools([ADD])
+        model: Any = cast(Any, chat(server)).bind_tools([ADD])
         answer = sum(list(model.stream("add")), AIMessageChunk(content="")) if stream else model.invoke("add")
         assert [(call["name"], call["args"], call["id"]) for call in answer.tool_calls] == [
             ("add", {"a": 1, "b": 2}, "call_1"),

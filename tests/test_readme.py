@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from fleetgraph.redis_server import RedisServer
 from fleetgraph.wire import keys
-
 from tests.waiting import wait_until
 
 REPOSITORY = Path(__file__).parent.parent

@@ -18,11 +18,11 @@ import pytest
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from tests.waiting import wait_until
 
 from fleetgraph import redis_server as module
 from fleetgraph.errors import FleetError, RedisUnavailable
 from fleetgraph.redis_server import RedisServer, check_info, check_server, find_server_binary, mask_password
+from tests.waiting import wait_until
 
 OWNER = """
 import sys

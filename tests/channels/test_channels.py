@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+
 from fleetgraph.channels import (
     AnyValue,
     BinaryOperatorAggregate,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from fleetgraph.checkpoint.base import check_saver
 from fleetgraph.checkpoint.memory import InMemorySaver
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from fleetgraph.client.sequence import Sequence
 from fleetgraph.errors import EventsLost
 from fleetgraph.wire.events import Event
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def message(*seqs: int) -> list[Event]:

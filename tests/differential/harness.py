@@ -13,8 +13,8 @@ answers: the installed LangGraph *is* the answer.
 To add a behaviour, add a program to the theme it belongs to. Its nodes keep to three rules:
 
 - they have no side effects but through the state and the stream;
-- where several tasks run in one superstep, a `custom` payload is a dict that names its task (`{"task": "node", ...}`, or
-  `"node#1"` for the tasks of one node), so that the order within each task can be checked;
+- where several tasks run in one superstep, a `custom` payload is a dict that names its task (`{"task": "node", ...}`,
+  or `"node#1"` for the tasks of one node), so that the order within each task can be checked;
 - tasks of one superstep write different things, so that they can be told apart.
 
 To run one program everywhere: `pytest tests/differential -k name_of_the_program`.

@@ -13,8 +13,9 @@ from collections import defaultdict
 from typing import Annotated, Any
 from uuid import uuid4
 
-from tests.differential.libraries import Library
 from typing_extensions import TypedDict
+
+from tests.differential.libraries import Library
 
 TIMEOUT_SECONDS = 20.0
 """Below the time limit of a test, so that a signal that never comes fails the test where it is waited for."""

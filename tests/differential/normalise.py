@@ -299,8 +299,8 @@ def _siblings_in_order(chunks: Sequence[Chunk]) -> list[Chunk | str]:
 def disorder(chunks: Sequence[Chunk]) -> list[str]:
     """Where the chunks of tasks of one node can't be in the order that every task keeps: stream, update, result.
 
-    Updates don't tell which task they are of, so this counts: at any point as many tasks must have said all they have to
-    say as have ended, and as many must have ended as have told their result.
+    Updates don't tell which task they are of, so this counts: at any point as many tasks must have said all they have
+    to say as have ended, and as many must have ended as have told their result.
     """
     found: list[str] = []
     total = len({chunk.task[1] for chunk in chunks if chunk.mode in ("tasks", "debug")})
@@ -341,8 +341,8 @@ def canonical_run(
 ) -> list[Any]:
     """One run as a list of plain data, equal for two runs that differ only in what may differ.
 
-    Without `siblings_of_failure`, what the siblings of a failing task produced in its superstep is left out: how far they
-    get before the failure ends the run is up to the scheduler.
+    Without `siblings_of_failure`, what the siblings of a failing task produced in its superstep is left out: how far
+    they get before the failure ends the run is up to the scheduler.
     """
     parts = split(chunks, layout)
     if error is not None and not siblings_of_failure and parts and isinstance(parts[-1], Bag):

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import pytest
-from tests.differential.libraries import Library, library
 from typing_extensions import TypedDict
+
+from tests.differential.libraries import Library, library
 
 
 class State(TypedDict):

@@ -7,6 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
+from fleetgraph.fleet import Fleet
+from fleetgraph.wire import allow
 from tests.differential import graphs, live
 from tests.differential.cases.sends import Parcel
 from tests.differential.cases.streaming import Progress, Settings
@@ -26,9 +29,6 @@ from tests.differential.libraries import library
 from tests.differential.normalise import Ids, freeze
 from tests.differential.test_messages import HI, URL, ask_openai, chatbot
 from tests.openai_server import Gate, OpenAIServer, Reply
-
-from fleetgraph.fleet import Fleet
-from fleetgraph.wire import allow
 
 WAYS_ON_A_FLEET = [
     "stream-updates",

@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 import pytest
+
 from tests.differential import live
 from tests.differential.harness import CASES, Case, Method, cases, compiled, differences, ways_of
 from tests.differential.libraries import Library, LibraryName, library
@@ -53,7 +54,7 @@ def test_keys_come_in_the_same_order(name: str) -> None:
     assert key_orders(name, library("fleetgraph")) == key_orders(name, library("langgraph"))
 
 
-@pytest.mark.parametrize("stream_mode", [("updates", "values"), {"updates"}, []], ids=repr)
+@pytest.mark.parametrize("stream_mode", [("updates", "values"), {"updates"}, [], ()], ids=repr)
 def test_modes_in_other_collections(stream_mode: Any) -> None:
     streamed = [
         list(compiled(CASES["diamond"], library(name), saver=False).stream({"log": ["i"]}, stream_mode=stream_mode))

@@ -8,6 +8,7 @@ import pytest
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import HumanMessage
 from langchain_openai import ChatOpenAI
+
 from tests.differential.harness import Case, Method, cases, differences, ways_of
 from tests.differential.libraries import Library, LibraryName, library
 from tests.differential.normalise import Chunk, Ids, canonical_run, freeze, open_envelope

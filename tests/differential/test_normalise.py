@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage
+
 from tests.differential.harness import CASES, MODES, WAYS, Case, Played, actual, canonical, case, cases, expected, play
 from tests.differential.libraries import library
 from tests.differential.normalise import (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from typing import Any, cast
 from uuid import uuid4
@@ -11,7 +12,6 @@ import redis
 from fleetgraph.types import STREAM_MODES
 from fleetgraph.wire import keys
 from tests.differential.normalise import Ids, canonical_run, layout_of, open_envelope
-from tests.fleet import gates
 
 ALL_MODES: list[Any] = list(STREAM_MODES)
 
@@ -19,6 +19,11 @@ ALL_MODES: list[Any] = list(STREAM_MODES)
 def new_key() -> str:
     """A name that no other run uses."""
     return uuid4().hex
+
+
+def new_thread() -> Any:
+    """A config with a thread that no other run uses."""
+    return {"configurable": {"thread_id": new_key()}}
 
 
 def comparable(chunks: Iterable[Any], stream_mode: Any = ALL_MODES, error: BaseException | None = None) -> list[Any]:
@@ -67,21 +72,45 @@ class Watched:
         return (cast("bytes | None", self._client.hget(keys.run(self.id), name)) or b"").decode()
 
 
+class Running(threading.Thread):
+    """A run in a thread of its own, with what came of it."""
+
+    def __init__(self, graph: Any, given: dict[str, Any]) -> None:
+        super().__init__(daemon=True)
+        self._graph = graph
+        self._given = given
+        self.chunks: list[Any] = []
+        self.error: BaseException | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            for chunk in self._graph.stream(self._given, stream_mode=ALL_MODES):
+                self.chunks.append(chunk)
+        except BaseException as error:
+            self.error = error
+
+    def result(self) -> dict[str, Any]:
+        self.join(20)
+        assert not self.is_alive()
+        if self.error is not None:
+            raise self.error
+        return next(chunk for mode, chunk in reversed(self.chunks) if mode == "values")
+
+    def shown(self, mode: str) -> list[Any]:
+        return [chunk for name, chunk in self.chunks if name == mode]
+
+
 def cut_subscribers(client: redis.Redis) -> int:
     """Kill the connections that subscribe to anything; returns how many there were."""
     return cast(int, client.client_kill_filter(_type="pubsub"))
 
 
-def is_permanent(key: bytes) -> bool:
-    """Whether RQ keeps a key for as long as there are queues and workers."""
-    return key.decode().startswith((keys.rq_queues(), keys.rq_workers()))
+PERMANENT = (keys.rq_queues(), keys.rq_workers())
+"""How the keys begin that RQ keeps for as long as there are queues and workers."""
 
 
 def without_expiry(client: redis.Redis) -> list[str]:
     """The keys that would stay in Redis for ever, but for RQ's registers of queues and workers."""
-    found = [
-        key.decode()
-        for key in client.scan_iter(count=1000)
-        if not key.startswith(gates.PREFIX.encode()) and not is_permanent(key) and client.ttl(key) == -1
-    ]
-    return sorted(found)
+    found = [key.decode() for key in client.scan_iter(count=1000) if client.ttl(key) == -1]
+    return sorted(key for key in found if not key.startswith(PERMANENT))

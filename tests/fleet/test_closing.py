@@ -194,5 +194,3 @@ def test_an_iterator_that_is_closed_after_the_end(held: Held, client: redis.Redi
     stream.close()
     held.worker_still_works()  # by then a cancellation would have been seen to
     assert run.status == "success"
-
-

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -18,7 +17,7 @@ from fleetgraph.redis_server import RedisServer
 from fleetgraph.wire import keys
 from tests.fleet import gates
 from tests.fleet.graphs import failing, hold
-from tests.fleet.observing import ALL_MODES, Watched, new_key
+from tests.fleet.observing import Running, Watched, new_key
 from tests.fleet.processes import Worker
 from tests.waiting import wait_until
 
@@ -35,40 +34,9 @@ def takes_no_tasks(client: redis.Redis, worker: Worker) -> bool:
     asking = [
         one
         for one in client.client_list()
-        if one["cmd"] == "blmove"
-        and one["name"] != gates.CLIENT_NAME
-        and int(one["addr"].rpartition(":")[2]) in ports
+        if one["cmd"] == "blmove" and one["name"] != gates.CLIENT_NAME and int(one["addr"].rpartition(":")[2]) in ports
     ]
     return bool(asking) and all("b" not in one["flags"] and int(one["idle"]) >= 2 for one in asking)
-
-
-class Running(threading.Thread):
-    """A run in a thread of its own, with what came of it."""
-
-    def __init__(self, graph: Any, given: dict[str, Any]) -> None:
-        super().__init__(daemon=True)
-        self._graph = graph
-        self._given = given
-        self.chunks: list[Any] = []
-        self.error: BaseException | None = None
-        self.start()
-
-    def run(self) -> None:
-        try:
-            for chunk in self._graph.stream(self._given, stream_mode=ALL_MODES):
-                self.chunks.append(chunk)
-        except BaseException as error:
-            self.error = error
-
-    def result(self) -> dict[str, Any]:
-        self.join(20)
-        assert not self.is_alive()
-        if self.error is not None:
-            raise self.error
-        return next(chunk for mode, chunk in reversed(self.chunks) if mode == "values")
-
-    def shown(self, mode: str) -> list[Any]:
-        return [chunk for name, chunk in self.chunks if name == mode]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, TypedDict
 
 import pytest
+
 from fleetgraph.checkpoint.memory import InMemorySaver
 from fleetgraph.config import get_config, get_stream_writer
 from fleetgraph.graph import START, CompiledStateGraph, StateGraph

@@ -8,6 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypedDict
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from fleetgraph.errors import EmptyInputError, GraphRecursionError, InvalidUpdateError
 from fleetgraph.graph import START, StateGraph
 from fleetgraph.pregel.execute import execute
@@ -16,8 +19,6 @@ from fleetgraph.pregel.machine import Checkpoint, Machine, Settings
 from fleetgraph.pregel.program import Program
 from fleetgraph.pregel.task import Task
 from fleetgraph.types import Send
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 class State(TypedDict):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+
 from fleetgraph.stream.chunks import ChunkFormat, Result
 from fleetgraph.types import GraphOutput
 

@@ -223,7 +223,7 @@ MENTIONED: list[tuple[Any, set[Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("root", "found"), MENTIONED, ids=str)
+@pytest.mark.parametrize(("root", "found"), MENTIONED, ids=[str(root) for root, _ in MENTIONED])
 def test_the_types_that_a_hint_mentions(root: Any, found: set[type[Any]]) -> None:
     assert collect_types(root) == found
 

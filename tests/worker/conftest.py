@@ -9,7 +9,6 @@ from typing import Annotated, Any, TypedDict, cast
 
 import pytest
 import redis
-from tests.waiting import wait_until
 
 from fleetgraph.constants import START
 from fleetgraph.graph import StateGraph
@@ -21,6 +20,7 @@ from fleetgraph.wire.events import Event, decode_message
 from fleetgraph.wire.messages import GraphRef, Outcome, TaskMessage
 from fleetgraph.wire.transitions import Dispatch, cancel, dispatch, execute
 from fleetgraph.worker import FleetWorker
+from tests.waiting import wait_until
 
 QUEUE = "q"
 NAME = "tests:graph"

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 import redis
 from rq.worker import Worker
-from tests.waiting import wait_until
-from tests.worker.conftest import QUEUE, Desk, actions
 
 from fleetgraph.errors import FleetError
 from fleetgraph.wire.connection import connect
 from fleetgraph.worker import FleetWorker
 from fleetgraph.worker.publisher import Publisher
 from fleetgraph.worker.running import Runner
+from tests.waiting import wait_until
+from tests.worker.conftest import QUEUE, Desk, actions
 
 
 class Bug(Exception):

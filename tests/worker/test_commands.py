@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import redis
-from tests.waiting import wait_until
-from tests.worker.conftest import Desk
 
 from fleetgraph.config import get_stream_writer
 from fleetgraph.worker import FleetWorker
+from tests.waiting import wait_until
+from tests.worker.conftest import Desk
 
 TASKS = 200
 

@@ -15,12 +15,12 @@ import redis
 from rq import Queue
 from rq.registry import StartedJobRegistry
 from rq.worker import Worker
-from tests.waiting import wait_until
-from tests.worker import graphs
-from tests.worker.conftest import QUEUE, Desk
 
 from fleetgraph.wire import keys
 from fleetgraph.wire.transitions import Route, execute, lost
+from tests.waiting import wait_until
+from tests.worker import graphs
+from tests.worker.conftest import QUEUE, Desk
 
 REPOSITORY = Path(__file__).parent.parent.parent
 REFERENCE = "tests.worker.graphs:graph"

@@ -10,9 +10,6 @@ from typing import Any
 import pytest
 import redis
 from rq.suspension import resume, suspend
-from tests.waiting import wait_until
-from tests.worker.conftest import NAME, QUEUE, Desk, Started, actions, graph_of
-from tests.worker.proxy import LosingProxy
 
 from fleetgraph.config import get_stream_writer
 from fleetgraph.errors import FleetError
@@ -22,6 +19,9 @@ from fleetgraph.wire import keys
 from fleetgraph.wire.connection import connect
 from fleetgraph.wire.transitions import execute, lost
 from fleetgraph.worker import FleetWorker, publisher
+from tests.waiting import wait_until
+from tests.worker.conftest import NAME, QUEUE, Desk, Started, actions, graph_of
+from tests.worker.proxy import LosingProxy
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ from rq.job import Job, JobStatus
 from rq.registry import FailedJobRegistry, StartedJobRegistry
 from rq.suspension import resume, suspend
 from rq.worker import Worker, WorkerStatus
-from tests.waiting import wait_until
-from tests.worker.conftest import QUEUE, Desk, Started
 
 from fleetgraph.wire.rq_serializer import MsgpackSerializer
 from fleetgraph.worker import FleetWorker
+from tests.waiting import wait_until
+from tests.worker.conftest import QUEUE, Desk, Started
 
 Start = Callable[..., FleetWorker]
 DeskFor = Callable[..., Desk]

@@ -14,9 +14,6 @@ import pytest
 import redis
 from rq.job import Job, JobStatus
 from rq.registry import FailedJobRegistry, StartedJobRegistry
-from tests.waiting import wait_until
-from tests.worker import graphs
-from tests.worker.conftest import QUEUE, Desk
 
 from fleetgraph.errors import DecodeError, FleetError, GraphMismatch
 from fleetgraph.wire import keys
@@ -24,6 +21,9 @@ from fleetgraph.wire.messages import GraphRef
 from fleetgraph.wire.rq_serializer import MsgpackSerializer
 from fleetgraph.wire.transitions import Dispatch, execute, lost
 from fleetgraph.worker import run_task
+from tests.waiting import wait_until
+from tests.worker import graphs
+from tests.worker.conftest import QUEUE, Desk
 
 REPOSITORY = Path(__file__).parent.parent.parent
 

@@ -11,8 +11,6 @@ import pytest
 import redis
 from rq import Queue
 from rq.registry import FailedJobRegistry
-from tests.waiting import wait_until
-from tests.worker.conftest import NAME, QUEUE, Desk, Started, actions
 
 from fleetgraph.config import get_stream_writer
 from fleetgraph.errors import DecodeError, EncodeError, GraphMismatch
@@ -20,6 +18,8 @@ from fleetgraph.wire import keys
 from fleetgraph.wire.messages import GraphRef
 from fleetgraph.wire.transitions import Dispatch
 from fleetgraph.worker import FleetWorker
+from tests.waiting import wait_until
+from tests.worker.conftest import NAME, QUEUE, Desk, Started, actions
 
 Start = Callable[..., FleetWorker]
 DeskFor = Callable[..., Desk]

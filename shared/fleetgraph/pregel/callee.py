@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, cast
 
+from fleetgraph.errors import NotSupported
 from fleetgraph.pregel.context import TaskContext
 
 _INJECTABLE_KINDS = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -28,11 +29,18 @@ class Callee:
 
     Parameters beside the first are injected by name: `config`, `writer`, `store` when unannotated or annotated with
     their types, `runtime` and `previous` always.
+
+    Raises:
+        TypeError: It is nothing that can be called.
     """
 
     __slots__ = ("code", "inject", "is_async", "name", "runnable")
 
     def __init__(self, code: Any, name: str | None) -> None:
+        if isinstance(code, dict):
+            raise NotSupported("a dict of functions as a node")
+        if not callable(code) and not is_runnable(code):
+            raise TypeError(f"Expected a Runnable, callable or dict.Instead got an unsupported type: {type(code)}")
         self.code = code
         self.runnable = is_runnable(code)
         self.name = name or own_name(code)

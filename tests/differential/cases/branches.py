@@ -5,8 +5,9 @@
 import operator
 from typing import Annotated, Any
 
-from tests.differential.harness import case
 from typing_extensions import TypedDict
+
+from tests.differential.harness import case
 
 
 class Log(TypedDict):

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 from langchain_core.language_models.fake_chat_models import FakeListChatModel, GenericFakeChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, HumanMessage, RemoveMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig
-from tests.differential.harness import Turn, case
 from typing_extensions import TypedDict
+
+from tests.differential.harness import Turn, case
 
 
 def model(*answers: str | AIMessage, **options: Any) -> GenericFakeChatModel:

@@ -6,9 +6,10 @@ import operator
 from typing import Annotated, Any
 
 from pydantic import BaseModel
+from typing_extensions import TypedDict
+
 from tests.differential.cases.branches import says
 from tests.differential.harness import case
-from typing_extensions import TypedDict
 
 
 class State(TypedDict):

@@ -5,9 +5,10 @@
 import operator
 from typing import Annotated, Any
 
+from typing_extensions import TypedDict
+
 from tests.differential.cases.branches import Log, graph_of, says
 from tests.differential.harness import Turn, case
-from typing_extensions import TypedDict
 
 
 class OddError(Exception):

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import AIMessage, AnyMessage
-from tests.differential.harness import Turn, case
 from typing_extensions import TypedDict
+
+from tests.differential.harness import Turn, case
 
 
 class Joke(TypedDict):

@@ -7,9 +7,10 @@ from functools import partial
 from typing import Annotated, Any
 
 from langchain_core.runnables import RunnableLambda
+from typing_extensions import TypedDict
+
 from tests.differential.cases.branches import Log, says
 from tests.differential.harness import case
-from typing_extensions import TypedDict
 
 
 class State(TypedDict):

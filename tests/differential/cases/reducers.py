@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, RemoveMessage, SystemMessage
-from tests.differential.harness import case
 from typing_extensions import TypedDict
+
+from tests.differential.harness import case
 
 
 def merged(left: dict[str, int], right: dict[str, int]) -> dict[str, int]:

@@ -5,9 +5,10 @@
 import operator
 from typing import Annotated, Any, Literal
 
+from typing_extensions import TypedDict
+
 from tests.differential.cases.branches import Log, says
 from tests.differential.harness import case
-from typing_extensions import TypedDict
 
 
 class Way(TypedDict):

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, NotRequired
 
 from pydantic import BaseModel, Field, field_validator
-from tests.differential.harness import MODES, Turn, case
 from typing_extensions import TypedDict
+
+from tests.differential.harness import MODES, Turn, case
 
 
 class Optional(TypedDict):

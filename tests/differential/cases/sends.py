@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import BaseModel
-from tests.differential.harness import case
 from typing_extensions import TypedDict
+
+from tests.differential.harness import case
 
 
 class Numbers(TypedDict):

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 from langchain_core.runnables import RunnableConfig
 from pydantic import BaseModel
-from tests.differential.harness import Turn, case
 from typing_extensions import TypedDict
+
+from tests.differential.harness import Turn, case
 
 
 class Log(TypedDict):

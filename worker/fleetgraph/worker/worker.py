@@ -528,7 +528,7 @@ class FleetWorker(BaseWorker):
             task = self._held.find(job)
             if task is not None and task.result is None and not task.lost:
                 logger.info("nobody waits for job %s any longer", job, extra=log_fields("task-lost", task.claim.route))
-                pass
+                task.lose()
                 self._held.look_again()
 
     def _register_again(self) -> None:
