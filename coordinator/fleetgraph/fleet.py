@@ -14,7 +14,7 @@ import redis
 
 from fleetgraph.client.subscription import AsyncSubscription, Subscription
 from fleetgraph.coordinator import Coordinator, Limits, Run
-from fleetgraph.errors import FleetError
+from fleetgraph.errors import FleetError, GraphNotFound
 from fleetgraph.graph.compiled import CompiledStateGraph, Engine
 from fleetgraph.local_workers import LocalWorkers
 from fleetgraph.lookup import GraphRegistry, Located, being_loaded, locate
@@ -158,8 +158,8 @@ class Fleet:
         ref = GraphRef(located.name, graph.program.fingerprint)
         return _Started(client, coordinator, coordinator.new_run(graph, ref, queue, request), self._check)
 
-    def _check(self) -> None:
-        """Raise if the fleet can't finish what it runs; called while a run is silent."""
+    def _check(self, queue: str) -> None:
+        """Raise if the fleet can't finish what is on a queue; called while a run is silent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,11 +167,13 @@ class _Started:
     client: redis.Redis
     coordinator: Coordinator
     run: Run
-    check_fleet: Callable[[], None]
+    check_queue: Callable[[str], None]
 
     def check(self) -> None:
+        if self.run.unreachable is not None:
+            raise FleetError(f"Redis refused what run {self.run.id} needed.") from self.run.unreachable
         self.coordinator.check()
-        self.check_fleet()
+        self.check_queue(self.run.queue)
 
 
 class _FleetEngine:
@@ -238,6 +240,15 @@ class _LocalFleet(_OwnRedis):
         self._concurrency = concurrency
         self._groups: dict[str, LocalWorkers] = {}
 
+    def _locate(self, graph: CompiledStateGraph) -> Located:
+        located = super()._locate(graph)
+        if located.reference.startswith("__main__:"):
+            raise GraphNotFound(
+                f"{graph!r} was typed in, not loaded from a file, so worker processes have nothing to load it from. "
+                "Put it into a file, or run it with Fleet.inline()."
+            )
+        return located
+
     def _serve(self, graph: CompiledStateGraph, located: Located) -> str:
         # Workers load their graphs when they start, so each graph gets workers, and a queue, of its own.
         group = self._groups.get(located.name)
@@ -247,9 +258,10 @@ class _LocalFleet(_OwnRedis):
             self._groups[located.name] = self._opened.enter_context(group)
         return group.queue
 
-    def _check(self) -> None:
+    def _check(self, queue: str) -> None:
         for group in list(self._groups.values()):
-            group.check()
+            if group.queue == queue:
+                group.check()
 
 
 class _InlineFleet(_OwnRedis):

@@ -63,6 +63,15 @@ def test_modes_in_other_collections(stream_mode: Any) -> None:
     assert sorted(map(repr, streamed[0])) == sorted(map(repr, streamed[1]))
 
 
+@pytest.mark.parametrize("stream_mode", ["nope", ["updates", "nope"]], ids=repr)
+def test_a_mode_that_does_not_exist(stream_mode: Any) -> None:
+    """Meant to differ: LangGraph runs the graph and says nothing, Fleetgraph says what is wrong."""
+    graphs = {name: compiled(CASES["guide_sequential"], library(name), saver=False) for name in BOTH}
+    assert len(list(graphs["langgraph"].stream({"topic": "t"}, stream_mode=stream_mode))) in (0, 2)
+    with pytest.raises(ValueError, match="'nope'"):
+        list(graphs["fleetgraph"].stream({"topic": "t"}, stream_mode=stream_mode))
+
+
 def test_invoke_with_several_modes() -> None:
     returned = [
         compiled(CASES["guide_sequential"], library(name), saver=False).invoke(

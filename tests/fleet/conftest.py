@@ -43,7 +43,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="session")
 def server(redis_server: RedisServer) -> Iterator[RedisServer]:
-    """A Redis that is never emptied, since workers live on it. `redis_server` is only asked whether there can be one."""
+    """A Redis that is never emptied, since workers live on it. (`redis_server` tells whether there can be one.)"""
     with RedisServer() as own, pytest.MonkeyPatch.context() as patch:
         patch.setenv(gates.VARIABLE, own.url)
         yield own

@@ -32,7 +32,7 @@ class Process:
     """A process with what it prints."""
 
     def __init__(self, command: list[str], env: Mapping[str, str], cwd: Path | None = None) -> None:
-        self._errors: IO[bytes] = tempfile.TemporaryFile()  # a pipe that nobody reads would fill up
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (a pipe that nobody reads would fill up)
         self.popen = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -119,4 +119,4 @@ def marked(mark: str) -> list[psutil.Process]:
 
 def wait_until_gone(mark: str) -> None:
     """Return when no marked process is left; fails if that takes long."""
-    wait_until(lambda: not marked(mark), what=f"the end of {marked(mark)}")
+    wait_until(lambda: not marked(mark), 15, f"the end of {marked(mark)}")

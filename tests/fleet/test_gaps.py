@@ -1,4 +1,4 @@
-"""What a reader gets when pub/sub loses messages: every event, once, in order; or an error that says what is missing."""
+"""What a reader gets when pub/sub loses messages: every event, once, in order; or an error that says what is gone."""
 
 from __future__ import annotations
 

@@ -101,6 +101,35 @@ def test_a_lost_answer_neither_loses_nor_doubles_anything(
         assert [event.payload for event in events if event.task == task] == [0, 1, 2, 3, 4]
 
 
+def test_a_task_handed_out_in_a_lost_answer_is_run(
+    redis_client: redis.Redis,
+    redis_server: RedisServer,
+    at: Callable[..., FleetWorker],
+    gate: Started,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def waiting(state: Any) -> Any:
+        gate.wait()
+        return {"items": []}
+
+    desk = Desk(redis_client, graph_of(waiting=waiting))
+    with LosingProxy(redis_server.port) as proxy:
+        worker = at(proxy.url, desk, concurrency=1, lease_seconds=30)
+        desk.give("waiting", *"123")
+        wait_until(lambda: gate.now == 1)
+        proxy.lose_answer_to(keys.rq_failed(QUEUE))
+        gate.release()
+
+        found = desk.outcomes(3)
+        worker.stop()
+        worker.join()
+
+    assert proxy.lost == 1
+    assert [outcome.attempt for outcome in found.values()] == [1, 1, 1]
+    assert gate.total == 3
+    assert actions(caplog).count("task-adopted") == 1
+
+
 def test_cut_connections_neither_lose_nor_double_anything(
     redis_client: redis.Redis,
     redis_server: RedisServer,

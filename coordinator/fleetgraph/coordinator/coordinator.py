@@ -7,7 +7,6 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from datetime import timedelta
 from typing import Any, Final
 from uuid import uuid4
 
@@ -38,7 +37,11 @@ BATCH: Final = 1000
 _WAKE: Final = b""
 """A message that only says: look at what this process wants done."""
 
+_FIRST_BACKOFF_SECONDS: Final = 0.05
 _LONGEST_BACKOFF_SECONDS: Final = 2.0
+
+_Sent = tuple[Run | None, Call[Any]]
+"""A call, and the run that wants it."""
 
 
 class Coordinator:
@@ -124,6 +127,8 @@ class Coordinator:
             self._failure = error
 
     def _loop(self) -> None:
+        # Messages stay in the inbox until what follows from them is in Redis too: an answer that gets lost on its way
+        # here loses no outcome. Handling one twice is harmless, since a machine takes a task's end only once.
         messages: list[bytes] = []
         watch = WorkerWatch(self._client)
         checked = time.monotonic()
@@ -136,20 +141,23 @@ class Coordinator:
                 checked = time.monotonic()
                 calls += self._find_lost()
                 watch.look(self._queues())
-            messages = self._send(calls) if calls else []
-        self._send([call for run in list(self._runs.values()) for call in run.cancel()])
-        self._send([command("DEL", self._inbox)])
+            messages = self._send(calls, handled=len(messages)) if calls or messages else []
+        self._send([call for run in list(self._runs.values()) for call in self._settled(run, run.cancel())])
+        self._send([(None, command("DEL", self._inbox))])
 
     def _wait(self) -> list[bytes]:
+        """Wait for a message, for a second at most, and leave it where it is: a move from the head to the head."""
         try:
-            popped = self._client.execute_command("BLPOP", self._inbox, POLL_SECONDS)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+            head: Any = self._client.execute_command(  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+                "BLMOVE", self._inbox, self._inbox, "LEFT", "LEFT", POLL_SECONDS
+            )
         except (RedisConnectionError, RedisTimeoutError) as error:
             logger.warning("coordinator %s: Redis does not answer, trying again: %s", self.id, error)
             time.sleep(POLL_SECONDS)  # nothing to wait for but Redis itself
             return []
-        return [] if popped is None else [popped[1]]
+        return [] if head is None else [head]
 
-    def _handle(self, message: bytes) -> list[Call[Any]]:
+    def _handle(self, message: bytes) -> list[_Sent]:
         if message == _WAKE:
             return []
         try:
@@ -162,8 +170,8 @@ class Coordinator:
         run = self._runs.get(outcome.run)
         return [] if run is None else self._settled(run, run.deliver(outcome))
 
-    def _handle_wanted(self) -> list[Call[Any]]:
-        calls: list[Call[Any]] = []
+    def _handle_wanted(self) -> list[_Sent]:
+        calls: list[_Sent] = []
         while self._wanted:
             what, run = self._wanted.popleft()
             if what == "begin":
@@ -173,42 +181,51 @@ class Coordinator:
                 calls += self._settled(run, run.cancel())
         return calls
 
-    def _settled(self, run: Run, calls: list[Call[Any]]) -> list[Call[Any]]:
+    def _settled(self, run: Run, calls: list[Call[Any]]) -> list[_Sent]:
         if run.ended:
             self._runs.pop(run.id, None)
-        return calls
+        return [(run, call) for call in calls]
 
     def _queues(self) -> set[str]:
         return {run.queue for run in self._runs.values() if run.waiting}
 
-    def _find_lost(self) -> list[Call[Any]]:
-        queues = self._queues()
-        if not queues:
-            return []
-        calls: list[Call[Any]] = []
-        for routes in self._retrying([lost(queue, lease=LEASE) for queue in queues]):
+    def _find_lost(self) -> list[_Sent]:
+        sent: list[_Sent] = []
+        asked: list[_Sent] = [(None, lost(queue, lease=LEASE)) for queue in self._queues()]
+        for routes in self._retrying(asked) if asked else ():
+            if isinstance(routes, Exception):
+                raise routes
             for route in routes:
                 if run := self._runs.get(route.run):
-                    calls += self._settled(run, run.lose(route.task, route.attempt))
-        return calls
+                    sent += self._settled(run, run.lose(route.task, route.attempt))
+        return sent
 
-    def _send(self, calls: list[Call[Any]]) -> list[bytes]:
-        """Send the calls and take what has arrived meanwhile, in one round trip."""
-        *results, arrived = self._retrying([*calls, command("LPOP", self._inbox, BATCH)])
-        for result in results:
+    def _send(self, sent: list[_Sent], handled: int = 0) -> list[bytes]:
+        """Send what the runs want, drop the messages that were handled, and look at what has come: one round trip."""
+        look: _Sent = (None, command("LRANGE", self._inbox, 0, BATCH - 1))
+        done: list[_Sent] = [(None, command("LTRIM", self._inbox, handled, -1))] if handled else []
+        # The trim must not happen twice: where it may have happened, the messages that are left are handled again.
+        *results, arrived = self._retrying([*sent, *done, look], again=[*sent, look])
+        for (run, _), result in zip(sent, results, strict=False):
             if isinstance(result, Exception):
-                raise result
+                if run is None:
+                    raise result
+                run.give_up(result)
+                self._runs.pop(run.id, None)
+        if isinstance(arrived, Exception):
+            raise arrived
         return arrived or []
 
-    def _retrying(self, calls: list[Call[Any]]) -> list[Any]:
-        """Send calls, again and again while Redis is away: each of them may be sent twice without harm."""
-        backoff = timedelta(milliseconds=50).total_seconds()
+    def _retrying(self, sent: list[_Sent], again: list[_Sent] | None = None) -> list[Any]:
+        """Send calls; while Redis is away `again` and again, each of which may be sent twice without harm."""
+        backoff = _FIRST_BACKOFF_SECONDS
         while True:
             try:
-                return try_all(self._client, calls)
+                return try_all(self._client, [call for _, call in sent])
             except (RedisConnectionError, RedisTimeoutError) as error:
+                sent = sent if again is None else again
                 if self._stopping:
-                    return [None for _ in calls]
+                    return [None for _ in sent]
                 logger.warning("coordinator %s: Redis does not answer, trying again: %s", self.id, error)
                 time.sleep(backoff)  # nothing to wait for but Redis itself
                 backoff = min(backoff * 2, _LONGEST_BACKOFF_SECONDS)

@@ -71,6 +71,8 @@ class Run:
     error: BaseException | None = None
     """What ended the run, as it was raised; None while it goes on and after success."""
     ended: bool = False
+    unreachable: Exception | None = None
+    """Why its readers will not hear how it ended."""
 
     def __post_init__(self) -> None:
         self._store = CheckpointStore(self.request.checkpointer, self.request.config)
@@ -144,6 +146,11 @@ class Run:
         """Somebody cancelled the run."""
         return [] if self.ended else self._end(RunStatus.CANCELLED, RunCancelled(f"run {self.id} was cancelled"))
 
+    def give_up(self, error: Exception) -> None:
+        """Redis refused a call of the run: nothing more can be said about it there."""
+        self.ended = True
+        self.unreachable = error
+
     @property
     def waiting(self) -> bool:
         """Whether workers have, or should soon have, tasks of this run."""
@@ -176,8 +183,12 @@ class Run:
         if task is not None:
             reported = self._reported
             attempt = reported.attempt if reported is not None and reported.task == task else 1
-        where = f"graph {self.ref.name!r}, {mode} chunk"
-        return encode_event(self.codec, mode, (), task or "", attempt, time.time(), payload, where)
+        try:
+            return encode_event(self.codec, mode, (), task or "", attempt, time.time(), payload)
+        except EncodeError:
+            where = f"graph {self.ref.name!r}, {mode} chunk"
+            self.codec.encode(payload, where)  # raises the same, with the path inside the payload
+            raise
 
     def _publish(self, events: list[bytes]) -> list[Call[Any]]:
         if not events:

@@ -41,7 +41,7 @@ class Callee:
             raise NotSupported("a dict of functions as a node")
         if not callable(code) and not is_runnable(code):
             raise TypeError(f"Expected a Runnable, callable or dict.Instead got an unsupported type: {type(code)}")
-        self.code = code
+        self.code: Any = code
         self.runnable = is_runnable(code)
         self.name = name or own_name(code)
         self.is_async = not self.runnable and is_coroutine_function(code)

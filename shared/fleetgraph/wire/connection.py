@@ -6,6 +6,9 @@ from typing import Any, Final
 
 import redis
 import redis.asyncio
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from fleetgraph.errors import RedisUnavailable
 
@@ -13,6 +16,8 @@ SOCKET_TIMEOUT_SECONDS: Final = 10.0
 """Longer than any blocking command of ours; an answer that takes longer means a half-open connection."""
 
 OPTIONS: Final[dict[str, Any]] = {
+    # redis-py's own retries would take from a list again what an answer that got lost had taken already.
+    "retry": Retry(NoBackoff(), 0),
     "socket_timeout": SOCKET_TIMEOUT_SECONDS,
     "socket_connect_timeout": 5.0,
     "socket_keepalive": True,
@@ -21,7 +26,8 @@ OPTIONS: Final[dict[str, Any]] = {
 
 def connect_async(url: str) -> redis.asyncio.Redis:
     """The async twin of `connect`; the client belongs to the event loop that is running."""
-    return redis.asyncio.Redis.from_url(url, **OPTIONS)  # pyright: ignore[reportUnknownMemberType]
+    options: dict[str, Any] = {**OPTIONS, "retry": AsyncRetry(NoBackoff(), 0)}
+    return redis.asyncio.Redis.from_url(url, **options)  # pyright: ignore[reportUnknownMemberType]
 
 
 def connect(url: str) -> redis.Redis:

@@ -42,6 +42,7 @@ if task ~= '' and redis.call('HGET', tasks, task) == ARGV[5] then
   accepted = 1
   -- A first write that only frees memory: Redis lets a script that has written go on when memory is full, so that
   -- tasks can finish even then.
+  redis.call('HDEL', tasks, task)
   -- Another coordinator may have taken the run over since the task was dispatched.
   local inbox = key.inbox:format(redis.call('HGET', KEYS[2], 'coordinator') or ARGV[6])
   if redis.call('RPUSH', inbox, ARGV[7]) == 1 then

@@ -1,0 +1,167 @@
+"""`Fleet.local`: a Redis and workers of one program, which come with it and go with it, however it goes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import redis
+
+from fleetgraph.errors import FleetError, RunCancelled
+from fleetgraph.fleet import Fleet
+from fleetgraph.redis_server import RedisServer
+from fleetgraph.wire import keys
+from tests.fleet import gates
+from tests.fleet.graphs import failing, hold, memory, rounds
+from tests.fleet.observing import ALL_MODES, Running, comparable, new_key, new_thread, without_expiry
+from tests.fleet.processes import MARK, Process, environment, marked, wait_until_gone
+from tests.waiting import wait_until
+
+
+@pytest.fixture
+def mark(server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Marks all that this test starts. Gates work, over a Redis that is not the fleet's."""
+    mark = new_key()
+    monkeypatch.setenv(MARK, mark)
+    return mark
+
+
+@pytest.fixture
+def local(mark: str) -> Iterator[Fleet]:
+    with Fleet.local(workers=2, concurrency=2) as fleet:
+        yield fleet
+    wait_until_gone(mark)
+
+
+def workers_of(mark: str) -> list[psutil.Process]:
+    return [process for process in marked(mark) if "fleetgraph.cli" in process.cmdline()]
+
+
+def given(key: str = "") -> dict[str, Any]:
+    return {"run": "run", "key": key, "together": 0, "rounds": 2, "log": []}
+
+
+async def test_it_runs_a_graph_as_this_process_does(local: Fleet) -> None:
+    there = list(rounds.graph.on(local).stream(given(), stream_mode=ALL_MODES))
+    here = [chunk async for chunk in rounds.graph.astream(given(), stream_mode=ALL_MODES)]
+    assert comparable(there) == comparable(here)
+
+
+def test_nothing_is_started_before_the_first_run(mark: str, local: Fleet) -> None:
+    rounds.graph.on(local)
+    assert marked(mark) == []
+
+
+def test_two_graphs_each_have_their_workers(mark: str, local: Fleet) -> None:
+    first, second = rounds.graph.on(local), memory.graph.on(local)
+    thread = new_thread()
+    assert second.invoke({"said": "a"}, thread)["log"] == ["heard a", "reply 1"]
+    assert len(first.invoke(given())["log"]) == 4
+    assert second.invoke({"said": "b"}, thread)["log"] == ["heard a", "reply 1", "heard b", "reply 3"]
+    assert len(first.invoke(given())["log"]) == 4
+    assert len(workers_of(mark)) == 4
+
+
+def test_it_leaves_nothing_in_redis(local: Fleet) -> None:
+    rounds.graph.on(local).invoke(given())
+    with pytest.raises(ValueError, match="42"):
+        failing.graph.on(local).invoke({"how": "builtin"})
+    with redis.Redis.from_url(local.url) as client:
+        assert client.exists(keys.rq_workers())
+        wait_until(lambda: not without_expiry(client))
+
+
+def test_closing_it_while_a_run_goes_on_ends_the_run(mark: str, local: Fleet) -> None:
+    key = new_key()
+    run = Running(hold.graph.on(local), {"key": key, "count": 3})
+    wait_until(lambda: gates.arrived(f"{key}:1") and gates.arrived(f"{key}:2"))
+    for number in (1, 2, 3):  # so that workers can end before they are killed
+        gates.open(f"{key}:{number}")
+    local.close()
+    with pytest.raises((FleetError, RunCancelled), match=r"is closed|was cancelled"):
+        run.result()
+    wait_until_gone(mark)
+
+
+def test_it_says_so_when_all_its_workers_are_gone(mark: str, local: Fleet) -> None:
+    key = new_key()
+    run = Running(hold.graph.on(local), {"key": key, "count": 1})
+    wait_until(lambda: gates.arrived(f"{key}:1"))
+    for process in workers_of(mark):
+        process.kill()
+    with pytest.raises(FleetError, match=r"All 2 workers of tests\.fleet\.graphs\.hold:graph have exited") as caught:
+        run.result()
+    assert "-9, -9" in str(caught.value)
+
+
+def test_workers_of_one_graph_that_are_gone_are_no_matter_to_another(
+    mark: str, local: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = new_key()
+    gates.open(f"{key}:1")
+    assert hold.graph.on(local).invoke({"key": key, "count": 1})["held"] == ["1"]
+    for process in workers_of(mark):
+        process.kill()
+    later = new_key()
+    on_local = hold.once.on(local)
+    looks: list[str] = []
+    look = local._check
+    monkeypatch.setattr(local, "_check", lambda queue: (look(queue), looks.append(queue)))
+    run = Running(on_local, {"key": later})
+    wait_until(lambda: gates.arrived(f"{later}:once"))
+    wait_until(lambda: len(looks) >= 2 or run.error)  # it is silent for so long that somebody looks what is wrong
+    assert run.error is None
+    gates.open(f"{later}:never")
+    assert run.result()["held"] == ["once", "after"]
+
+
+SCRIPT = """
+import sys
+from fleetgraph.fleet import Fleet
+from tests.fleet.graphs import hold
+
+if __name__ == "__main__":
+    with Fleet.local(workers=2) as fleet:
+        for chunk in hold.graph.on(fleet).stream({"key": sys.argv[1], "count": 2}, stream_mode="custom"):
+            print(chunk, flush=True)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_everything_goes_with_the_program(mark: str, tmp_path: Path, number: signal.Signals) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    key = new_key()
+    process = Process([sys.executable, str(script), key], environment())
+    try:
+        wait_until(lambda: gates.arrived(f"{key}:1") and gates.arrived(f"{key}:2"))
+        assert len(marked(mark)) >= 4, "the script, two workers, a Redis"
+        process.signal(number)
+        for n in (1, 2):  # what a node does can't be stopped
+            gates.open(f"{key}:{n}")
+        process.wait()
+        wait_until_gone(mark)
+        assert ("KeyboardInterrupt" in process.errors) == (number is signal.SIGINT)
+    finally:
+        process.end()
+
+
+def test_a_node_that_hangs_does_not_outlive_the_program(mark: str, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    key = new_key()
+    process = Process([sys.executable, str(script), key], environment())
+    try:
+        wait_until(lambda: gates.arrived(f"{key}:1"))
+        assert str(os.getpid()) not in gates.arrived(f"{key}:1")
+        process.signal(signal.SIGKILL)
+        process.wait()
+        wait_until_gone(mark)
+    finally:
+        process.end()
