@@ -60,6 +60,7 @@ class Fleet:
         self._registry = GraphRegistry()
         self._lock = threading.RLock()
         self._opened = ExitStack()
+        self._closed = False
         self._client: redis.Redis | None = None
         self._coordinator: Coordinator | None = None
 
@@ -99,6 +100,7 @@ class Fleet:
     def close(self) -> None:
         """Cancel the runs that go on and free everything the fleet holds. It can't be used again."""
         with self._lock:
+            self._closed = True
             coordinator, self._coordinator = self._coordinator, None
             if coordinator is not None:
                 coordinator.close()
@@ -115,7 +117,7 @@ class Fleet:
 
         Raises:
             RedisUnavailable: No Redis answers at the URL, or it is too old.
-            FleetError: This is code that a worker is importing to find its graph.
+            FleetError: The fleet is closed; or this is code that a worker is importing to find its graph.
         """
         if (reference := being_loaded()) is not None:
             raise FleetError(
@@ -123,9 +125,12 @@ class Fleet:
                 "its graph. Put the code that runs graphs under `if __name__ == '__main__':`."
             )
         with self._lock:
+            if self._closed:
+                raise FleetError("The fleet is closed.")
             if self._client is None or self._coordinator is None:
                 client = connect(self.url)
-                self._opened.callback(client.close)
+                # Connections that readers in other threads still use are theirs to close.
+                self._opened.callback(client.connection_pool.disconnect, inuse_connections=False)
                 check_server(client)
                 self._client = client
                 self._coordinator = Coordinator(client, self._registry, self._limits)
@@ -229,6 +234,8 @@ class _OwnRedis(Fleet):
             if self._url:
                 return self._url
             if self._started_url is None:
+                if self._closed:
+                    raise FleetError("The fleet is closed.")
                 self._started_url = self._opened.enter_context(RedisServer()).url
             return self._started_url
 
