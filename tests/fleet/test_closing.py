@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import redis
 
+from fleetgraph.errors import RunCancelled
 from fleetgraph.fleet import Fleet
 from fleetgraph.redis_server import RedisServer
 from fleetgraph.wire import keys
@@ -174,6 +175,8 @@ def test_closing_the_fleet(server: RedisServer, client: redis.Redis, worker: Wor
         stream: Any = closed.stream()
         next(stream)
         run = closed.await_it()
+    with pytest.raises(RunCancelled, match=f"run {run.id} was cancelled"):
+        list(stream)
     closed.is_cancelled(run)
 
 

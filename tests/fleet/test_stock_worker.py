@@ -34,8 +34,9 @@ def stock_worker(server: RedisServer) -> Iterator[Process]:
         [str(RQ), "worker", "--serializer", serializer, "--url", server.url, "--name", "stock-1", QUEUE],
         environment(FLEETGRAPH_GRAPHS=graphs),
     )
-    with started(worker):
+    with started(worker), server.client() as client:
         yield worker
+        client.delete(keys.rq_failed(QUEUE))
 
 
 @pytest.fixture

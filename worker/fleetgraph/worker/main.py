@@ -20,8 +20,15 @@ from fleetgraph.worker.worker import FleetWorker
 
 logger = logging.getLogger("fleetgraph.worker")
 
+OWNERLESS_SECONDS = 5.0
+"""How long an owned worker may take to end its nodes once its owner is gone: nobody waits for what they write."""
+
 SAME_SIGNAL_SECONDS = 1.0
 """Signals within it are one request to stop: Ctrl-C reaches a whole process group, and its leader may pass it on."""
+
+OWNERLESS_SECONDS = 5.0
+"""How long nodes may go on after the end of the process that owned the worker. Nobody waits for what they do, and if
+that process was killed, nobody is left to kill a worker whose node hangs."""
 
 
 def run_worker(
@@ -44,7 +51,8 @@ def run_worker(
         queue: The queue's name.
         concurrency: How many tasks to run at a time.
         name: The worker's name; one is made if it is None.
-        owned: Stop also when stdin ends: when the process that holds its other end does.
+        owned: Stop also when stdin ends, which it does with the process that holds its other end; then exit
+            within seconds, whatever the nodes do.
         ready_fd: Where to write `ready`, instead of printing anything, or else `failed` and on further lines why;
             it is closed then.
 
@@ -87,6 +95,10 @@ def _complain(text: str) -> int:
 def _stop_after_owner(worker: FleetWorker) -> None:
     sys.stdin.buffer.read()
     worker.stop()
+    time.sleep(OWNERLESS_SECONDS)  # by then the process has exited, and this thread with it, unless a node hangs
+    os._exit(1)
+    time.sleep(OWNERLESS_SECONDS)  # the process ends before, unless a node holds it
+    os._exit(1)
 
 
 class _Announcement:
