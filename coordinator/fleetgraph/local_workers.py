@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from contextlib import ExitStack
-from typing import Final, Self
+from typing import IO, Final, Self
 
 from fleetgraph.errors import FleetError
 
@@ -42,9 +42,8 @@ class LocalWorkers:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             ready = [self._start(stack, place) for place in range(self._count)]
-            for process, pipe in zip(self._processes, ready, strict=True):
-                with os.fdopen(pipe, "rb") as reader:
-                    word, _, detail = reader.read().decode(errors="replace").partition("\n")
+            for process, reader in zip(self._processes, ready, strict=True):
+                word, _, detail = reader.read().decode(errors="replace").partition("\n")
                 if word != "ready":
                     code = process.wait()
                     raise FleetError(
@@ -53,9 +52,10 @@ class LocalWorkers:
             self._stack = stack.pop_all()
         return self
 
-    def _start(self, stack: ExitStack, place: int) -> int:
-        """Start one process; returns the end of a pipe that says whether it could start, and is then closed."""
+    def _start(self, stack: ExitStack, place: int) -> IO[bytes]:
+        """Start one process; returns the end of a pipe that says whether it could start, and then ends."""
         read_end, write_end = os.pipe()
+        reader = stack.enter_context(os.fdopen(read_end, "rb"))
         name = f"{self.queue}-{os.getpid()}-{place + 1}"
         process = subprocess.Popen(
             [*self._command, "--name", name, "--owned", "--ready-fd", str(write_end)],
@@ -67,7 +67,7 @@ class LocalWorkers:
         os.close(write_end)
         self._processes.append(process)
         stack.callback(_end, process)
-        return read_end
+        return reader
 
     def __exit__(self, *_: object) -> None:
         for process in self._processes:

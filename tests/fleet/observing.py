@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterable
 from typing import Any, cast
@@ -75,20 +76,29 @@ class Watched:
 class Running(threading.Thread):
     """A run in a thread of its own, with what came of it."""
 
-    def __init__(self, graph: Any, given: dict[str, Any]) -> None:
+    def __init__(self, graph: Any, given: dict[str, Any], *, is_async: bool = False, modes: Any = ALL_MODES) -> None:
         super().__init__(daemon=True)
         self._graph = graph
         self._given = given
+        self._is_async = is_async
+        self._modes = modes
         self.chunks: list[Any] = []
         self.error: BaseException | None = None
         self.start()
 
     def run(self) -> None:
         try:
-            for chunk in self._graph.stream(self._given, stream_mode=ALL_MODES):
-                self.chunks.append(chunk)
+            if self._is_async:
+                asyncio.run(self._arun())
+            else:
+                for chunk in self._graph.stream(self._given, stream_mode=self._modes):
+                    self.chunks.append(chunk)
         except BaseException as error:
             self.error = error
+
+    async def _arun(self) -> None:
+        async for chunk in self._graph.astream(self._given, stream_mode=self._modes):
+            self.chunks.append(chunk)
 
     def result(self) -> dict[str, Any]:
         self.join(20)

@@ -108,6 +108,7 @@ def test_two_conversations_at_once_do_not_mix(fleet: Fleet) -> None:
 
 
 def test_a_model_that_fails_raises_at_the_caller(fleet: Fleet) -> None:
+    import langchain_openai  # an exception is rebuilt where its package is in use  # noqa: F401
     import openai
 
     with OpenAIServer(Reply("out of cats", status=500)) as server, pytest.raises(openai.InternalServerError) as caught:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -144,6 +146,31 @@ def test_how_long_runs_stay(server: RedisServer, pair: list[Worker], client: red
     assert not client.exists(keys.tasks(run.id), keys.seen(run.id), keys.sent(run.id))
 
 
+@pytest.mark.parametrize("started", [True, False], ids=["in a node", "in the queue"])
+def test_a_run_stays_however_long_it_is_silent(
+    start_worker: Callable[..., Worker], server: RedisServer, client: redis.Redis, queue: str, started: bool
+) -> None:
+    key = new_key()
+    with Fleet(server.url, queue=queue, retention=timedelta(seconds=2)) as fleet:
+        if started:
+            start_worker("tests.fleet.graphs.hold:once")
+        run = Running(hold.once.on(fleet), {"key": key})
+        wait_until(lambda: gates.arrived(f"{key}:once") if started else client.llen(keys.rq_queue(queue)))
+        watched = Watched(client)
+
+        def ends() -> float:
+            left = client.pttl(keys.tasks(watched.id))
+            assert left > 0
+            return time.monotonic() + left / 1000
+
+        begin = ends()
+        wait_until(lambda: ends() > begin + 3)  # when it would have expired long ago
+        gates.open(f"{key}:never")
+        if not started:
+            start_worker("tests.fleet.graphs.hold:once")
+        assert run.result()["held"] == ["once", "after"]
+
+
 def test_a_closed_fleet_says_so(server: RedisServer) -> None:
     fleet = Fleet(server.url, queue="pair")
     graph = guide.graph.on(fleet)
@@ -174,23 +201,11 @@ def test_a_fleet_that_was_used_and_closed_says_so(server: RedisServer, pair: lis
 def test_closing_a_fleet_ends_the_runs_of_others(
     server: RedisServer, pair: list[Worker], client: redis.Redis, is_async: bool
 ) -> None:
-    class Async:
-        """The async methods, called from a thread."""
-
-        def __init__(self, graph: Any) -> None:
-            self._graph = graph
-
-        def stream(self, *args: Any, **options: Any) -> list[Any]:
-            async def collect() -> list[Any]:
-                return [chunk async for chunk in self._graph.astream(*args, **options)]
-
-            return asyncio.run(collect())
-
     key = new_key()
     given = {"key": key, "words": 1, "pauses": [1], "size": 1, "said": 0}
     with Fleet(server.url, queue="pair") as fleet:
         graph = talk.graph.on(fleet)
-        run = Running(Async(graph) if is_async else graph, given)
+        run = Running(graph, given, is_async=is_async)
         wait_until(lambda: gates.arrived(f"{key}:1"))
         watched = Watched(client)
     with pytest.raises((RunCancelled, FleetError), match=r"was cancelled|closed"):

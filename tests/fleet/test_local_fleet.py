@@ -18,7 +18,7 @@ from fleetgraph.fleet import Fleet
 from fleetgraph.redis_server import RedisServer
 from fleetgraph.wire import keys
 from tests.fleet import gates
-from tests.fleet.graphs import failing, hold, memory, rounds
+from tests.fleet.graphs import failing, hold, meeting, memory, rounds
 from tests.fleet.observing import ALL_MODES, Running, comparable, new_key, new_thread, without_expiry
 from tests.fleet.processes import MARK, Process, environment, marked, wait_until_gone
 from tests.waiting import wait_until
@@ -150,6 +150,32 @@ def test_everything_goes_with_the_program(mark: str, tmp_path: Path, number: sig
         assert ("KeyboardInterrupt" in process.errors) == (number is signal.SIGINT)
     finally:
         process.end()
+
+
+def test_ctrl_c_at_a_terminal_ends_everything(mark: str, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    key = new_key()
+    process = Process([sys.executable, str(script), key], environment())
+    try:
+        wait_until(lambda: gates.arrived(f"{key}:1") and gates.arrived(f"{key}:2"))
+        os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to the script and to its workers
+        for number in (1, 2):
+            gates.open(f"{key}:{number}")
+        assert process.wait() == -signal.SIGINT
+        wait_until_gone(mark)
+        assert process.errors.count("Traceback") == 1, process.errors
+        assert process.errors.rstrip().endswith("KeyboardInterrupt")
+    finally:
+        process.end()
+
+
+def test_two_of_them_at_once(mark: str, local: Fleet) -> None:
+    key = new_key()
+    with Fleet.local(workers=1) as other:
+        first = Running(meeting.graph.on(local), {"key": key, "count": 2})
+        second = Running(meeting.graph.on(other), {"key": f"{key} too", "count": 2})
+        assert not set(first.result()["places"]) & set(second.result()["places"])
 
 
 def test_a_node_that_hangs_does_not_outlive_the_program(mark: str, tmp_path: Path) -> None:

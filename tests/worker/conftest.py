@@ -92,10 +92,10 @@ class Desk:
     def cancel(self) -> None:
         execute(self.client, cancel(QUEUE, self.run))
 
-    def outcomes(self, count: int) -> dict[str, Outcome]:
+    def outcomes(self, count: int, timeout: float = 20) -> dict[str, Outcome]:
         """Wait for so many outcomes; gives those there are by task."""
         inbox = keys.inbox(self.id)
-        wait_until(lambda: self.client.llen(inbox) >= count, what=f"{count} outcomes")
+        wait_until(lambda: self.client.llen(inbox) >= count, timeout, what=f"{count} outcomes")
         found = [self.registry.codec.decode_outcome(one) for one in self.client.lrange(inbox, 0, -1)]
         assert len({one.task for one in found}) == len(found), "an outcome was accepted twice"
         return {one.task: one for one in found}

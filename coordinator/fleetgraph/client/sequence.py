@@ -55,7 +55,6 @@ class Sequence:
             EventsLost: They are in the log no more, or the run is gone from Redis.
         """
         if recorded is None or recorded < before:  # a smaller number: it began anew, in a Redis that lost its data
-            if before:  # until its first event a run has no record
-                raise EventsLost(self._run, self.last + 1, None)
-        elif recorded > self.last:
+            raise EventsLost(self._run, self.last + 1, None)
+        if recorded > self.last:
             raise EventsLost(self._run, self.last + 1, recorded)

@@ -35,7 +35,8 @@ _LOG_BATCH: Final = 200
 class Subscription:
     """The events of one run, each once and in order, up to the one that ends it. A context manager.
 
-    Entering it subscribes and waits for Redis to acknowledge that; only then should the run be started.
+    Entering it subscribes and waits for Redis to acknowledge that; only then should the run be started, and only when
+    it is on record should the events be read.
 
     Args:
         client: The Redis to read from.
@@ -167,9 +168,10 @@ _Entries = list[tuple[bytes, dict[bytes, bytes]]]
 
 def _ask(pipe: Any, run: str, after: int) -> Any:
     """Ask for a run's last seq and then, so that it can't be ahead of them, for a batch of its messages."""
-    return pipe.hget(keys.run(run), "seq").xrange(keys.log(run), f"{after + 1}-0", "+", count=_LOG_BATCH)
+    return pipe.hmget(keys.run(run), "status", "seq").xrange(keys.log(run), f"{after + 1}-0", "+", count=_LOG_BATCH)
 
 
 def _answers(answers: list[Any]) -> tuple[int | None, _Entries]:
-    recorded, entries = answers
-    return None if recorded is None else int(recorded), cast(_Entries, entries)
+    (status, seq), entries = answers
+    # An event published after Redis lost its data makes a record too, but one without a status.
+    return None if status is None else int(seq or 0), cast(_Entries, entries)

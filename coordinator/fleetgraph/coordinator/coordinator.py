@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, Final
 from uuid import uuid4
@@ -24,7 +25,7 @@ from fleetgraph.pregel.run import RunRequest
 from fleetgraph.wire import keys
 from fleetgraph.wire.messages import GraphRef
 from fleetgraph.wire.tasks import unreadable_outcome
-from fleetgraph.wire.transitions import LEASE, Call, command, execute_all, lost, try_all
+from fleetgraph.wire.transitions import LEASE, Call, command, execute_all, lost, renew, try_all
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ class Coordinator:
         return Run(graph, ref, request, self._registry.codec, queue, self.id, self._limits)
 
     def submit(self, run: Run) -> None:
-        """Start a run.
+        """Start a run. From then on it is on record: a reader that finds no record knows that Redis lost it.
 
         Raises:
             FleetError: The coordinator is closed.
@@ -82,7 +83,7 @@ class Coordinator:
                 self._thread = threading.Thread(target=self._main, name="fleetgraph-coordinator", daemon=True)
                 self._thread.start()
         self._wanted.append(("begin", run))
-        self._wake()
+        self._wake(run.record())
 
     def cancel(self, run: Run) -> None:
         """Cancel a run, if it has not ended: what is queued is removed, what is running no longer counts."""
@@ -113,9 +114,9 @@ class Coordinator:
                 self._wake()
             thread.join()
 
-    def _wake(self) -> None:
+    def _wake(self, before: Sequence[Call[Any]] = ()) -> None:
         expiring = command("EXPIRE", self._inbox, int(keys.INBOX_TTL.total_seconds()))
-        execute_all(self._client, [command("RPUSH", self._inbox, _WAKE), expiring])
+        execute_all(self._client, [*before, command("RPUSH", self._inbox, _WAKE), expiring])
 
     # --- its own thread ------------------------------------------------------------------------------------------
 
@@ -140,6 +141,7 @@ class Coordinator:
             if time.monotonic() - checked >= POLL_SECONDS:
                 checked = time.monotonic()
                 calls += self._find_lost()
+                calls += self._renew(checked)
                 watch.look(self._queues())
             messages = self._send(calls, handled=len(messages)) if calls or messages else []
         self._send([call for run in list(self._runs.values()) for call in self._settled(run, run.cancel())])
@@ -199,6 +201,10 @@ class Coordinator:
                 if run := self._runs.get(route.run):
                     sent += self._settled(run, run.lose(route.task, route.attempt))
         return sent
+
+    def _renew(self, now: float) -> list[_Sent]:
+        """Keep runs in Redis that have been silent for long, though they go on."""
+        return [(run, renew(run.id)) for run in self._runs.values() if run.is_to_be_renewed(now)]
 
     def _send(self, sent: list[_Sent], handled: int = 0) -> list[bytes]:
         """Send what the runs want, drop the messages that were handled, and look at what has come: one round trip."""

@@ -36,6 +36,9 @@ from fleetgraph.wire.transitions import (
 MAX_ATTEMPTS: Final = 3
 """How often a task is given to a worker that then vanishes, before it is taken for what kills them."""
 
+RENEWALS: Final = 3
+"""How often the expiry of a silent run is put off while it would take place once, so that a late one does no harm."""
+
 _EPOCH: Final = 1
 """An embedded coordinator never hands a run over, so its first epoch is its last."""
 
@@ -83,10 +86,18 @@ class Run:
         self._reported: Outcome | None = None
         self._sent = 0
         self._batches = 0
+        self._renewal = time.monotonic() + self.limits.retention.total_seconds() / RENEWALS
         self._worker_modes = tuple(sorted(self.request.format.modes & {"custom", "messages"}))
         self._config = {k: v for k, v in self.request.config.items() if k != "callbacks"}
 
     # --- what happens to it --------------------------------------------------------------------------------------
+
+    def record(self) -> list[Call[Any]]:
+        """Put it on record, unless it is; done by the caller's thread, while the coordinator's may begin it."""
+        return [
+            command("HSETNX", keys.run(self.id), "status", RunStatus.PENDING.value),
+            command("EXPIRE", keys.run(self.id), int(self.limits.retention.total_seconds())),
+        ]
 
     def begin(self) -> list[Call[Any]]:
         """Load the thread and start."""
@@ -150,6 +161,13 @@ class Run:
         """Redis refused a call of the run: nothing more can be said about it there."""
         self.ended = True
         self.unreachable = error
+
+    def is_to_be_renewed(self, now: float) -> bool:
+        """Whether it is time to put off its expiry, by a monotonic clock; then not again for a while."""
+        if now < self._renewal:
+            return False
+        self._renewal = now + self.limits.retention.total_seconds() / RENEWALS
+        return True
 
     @property
     def waiting(self) -> bool:

@@ -85,7 +85,7 @@ class InMemorySaver(BaseCheckpointSaver):
             for index, (channel, value) in enumerate(writes):
                 place = (task_id, WRITES_INDEX.get(channel, index))
                 if place[1] < 0 or place not in saved.writes:
-                    saved.writes[place] = (channel, value if isinstance(value, BaseException) else copy.deepcopy(value))
+                    saved.writes[place] = (channel, _copied(value))
 
     def delete_thread(self, thread_id: str) -> None:
         with self._lock:
@@ -97,11 +97,18 @@ class InMemorySaver(BaseCheckpointSaver):
             checkpoint=copy.deepcopy(saved.checkpoint),
             metadata=copy.deepcopy(saved.metadata),
             parent_config=None if saved.parent_id is None else _config(thread, ns, saved.parent_id),
-            pending_writes=[(task_id, *write) for (task_id, _), write in saved.writes.items()],
+            pending_writes=[
+                (task_id, channel, _copied(value)) for (task_id, _), (channel, value) in saved.writes.items()
+            ],
         )
 
 
 MemorySaver = InMemorySaver
+
+
+def _copied(value: Any) -> Any:
+    # An exception may hold anything, its traceback's frames included, and nobody changes one.
+    return value if isinstance(value, BaseException) else copy.deepcopy(value)
 
 
 def _named(config: Mapping[str, Any]) -> tuple[str, str, str | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -21,12 +22,27 @@ from fleetgraph.pregel.task import Task, Write
 Outcome = tuple[Task, list[Write] | None, BaseException | None]
 
 
+class SeenMessages:
+    """The ids of messages a run has streamed or was given; tasks in several threads ask at once."""
+
+    def __init__(self) -> None:
+        self._ids: set[str] = set()
+        self._lock = threading.Lock()
+
+    def add(self, *ids: str) -> bool:
+        """Remember ids. Returns whether any of them was new."""
+        with self._lock:
+            known = len(self._ids)
+            self._ids.update(ids)
+            return len(self._ids) > known
+
+
 class LocalEmitter:
     """Puts a task's own chunks where the driver finds them."""
 
     __slots__ = ("_put", "_seen", "_task", "modes")
 
-    def __init__(self, task: Task, modes: frozenset[str], seen: set[str], put: Callable[[Emit], None]) -> None:
+    def __init__(self, task: Task, modes: frozenset[str], seen: SeenMessages, put: Callable[[Emit], None]) -> None:
         self._task = task
         self.modes = modes
         self._seen = seen
@@ -36,13 +52,11 @@ class LocalEmitter:
         self._put(Emit("custom", payload, self._task.id))
 
     def message(self, message: Any, metadata: Mapping[str, Any], *, unless_seen: bool) -> None:
-        if unless_seen and message.id in self._seen:
-            return
-        self._seen.add(message.id)
-        self._put(Emit("messages", (message, metadata), self._task.id))
+        if self._seen.add(message.id) or not unless_seen:
+            self._put(Emit("messages", (message, metadata), self._task.id))
 
     def saw_messages(self, ids: list[str]) -> None:
-        self._seen.update(ids)
+        self._seen.add(*ids)
 
 
 def stream(program: Program, request: RunRequest) -> Iterator[Any]:
@@ -54,7 +68,7 @@ def stream(program: Program, request: RunRequest) -> Iterator[Any]:
     store = CheckpointStore(request.checkpointer, request.config)
     machine = Machine(program, store.settings(request), store.load())
     arrived: queue.SimpleQueue[Emit | Outcome] = queue.SimpleQueue()
-    seen: set[str] = set()
+    seen = SeenMessages()
     pool: ThreadPoolExecutor | None = None
 
     def run(task: Task) -> Outcome:
@@ -130,7 +144,7 @@ async def astream(program: Program, request: RunRequest) -> AsyncIterator[Any]:
     machine = Machine(program, store.settings(request), await store.aload())
     loop = asyncio.get_running_loop()
     arrived: asyncio.Queue[Emit | Outcome] = asyncio.Queue()
-    seen: set[str] = set()
+    seen = SeenMessages()
     running: set[asyncio.Task[None]] = set()
     width = request.config.get("max_concurrency")
     slots = asyncio.Semaphore(width) if width else None

@@ -26,10 +26,6 @@ OWNERLESS_SECONDS = 5.0
 SAME_SIGNAL_SECONDS = 1.0
 """Signals within it are one request to stop: Ctrl-C reaches a whole process group, and its leader may pass it on."""
 
-OWNERLESS_SECONDS = 5.0
-"""How long nodes may go on after the end of the process that owned the worker. Nobody waits for what they do, and if
-that process was killed, nobody is left to kill a worker whose node hangs."""
-
 
 def run_worker(
     refs: list[str],
@@ -95,8 +91,6 @@ def _complain(text: str) -> int:
 def _stop_after_owner(worker: FleetWorker) -> None:
     sys.stdin.buffer.read()
     worker.stop()
-    time.sleep(OWNERLESS_SECONDS)  # by then the process has exited, and this thread with it, unless a node hangs
-    os._exit(1)
     time.sleep(OWNERLESS_SECONDS)  # the process ends before, unless a node holds it
     os._exit(1)
 
