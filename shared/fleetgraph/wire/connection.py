@@ -40,3 +40,17 @@ def connect(url: str) -> redis.Redis:
         return redis.Redis.from_url(url, **OPTIONS)  # pyright: ignore[reportUnknownMemberType]
     except ValueError as error:
         raise RedisUnavailable(f"{url!r} is no Redis URL: {error}. Write redis://host:6379/0.") from error
+
+
+def configure(client: redis.Redis) -> redis.Redis:
+    """Make a client, and all that share its connection pool, into one as a fleet needs it.
+
+    No call hangs for ever; and none is repeated behind the caller's back, who would never hear of what the
+    first try did.
+    """
+    options = client.connection_pool.connection_kwargs
+    for name, value in OPTIONS.items():
+        if options.get(name) is None:
+            options[name] = value
+    client.set_retry(Retry(NoBackoff(), 0))
+    return client

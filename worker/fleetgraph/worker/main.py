@@ -18,7 +18,7 @@ from fleetgraph.redis_server import check_server
 from fleetgraph.wire.connection import connect
 from fleetgraph.worker.worker import FleetWorker
 
-logger = logging.getLogger("fleetgraph.worker")
+logger = logging.getLogger(__name__)
 
 OWNERLESS_SECONDS = 5.0
 """How long an owned worker may take to end its nodes once its owner is gone: nobody waits for what they write."""

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import redis
 
 from fleetgraph.errors import FleetError
+from fleetgraph.wire.outages import Backoff, is_refusal, persistently
 from fleetgraph.wire.transitions import (
     Call,
     Events,
@@ -27,9 +28,8 @@ from fleetgraph.wire.transitions import (
     publish_from_task,
     try_all,
 )
-from fleetgraph.worker.connection import Backoff, is_refusal, persistently
 
-logger = logging.getLogger("fleetgraph.worker")
+logger = logging.getLogger(__name__)
 
 BATCH_ITEMS = 500
 """In one round trip: more would only hold up Redis, and with it everybody else."""

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-logger = logging.getLogger("fleetgraph.worker")
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 

@@ -20,6 +20,8 @@ from rq import get_current_job
 from fleetgraph.errors import FleetError
 from fleetgraph.lookup import GraphRegistry
 from fleetgraph.wire import keys
+from fleetgraph.wire.connection import configure
+from fleetgraph.wire.outages import Backoff, persistently
 from fleetgraph.wire.transitions import (
     LEASE,
     Call,
@@ -31,11 +33,10 @@ from fleetgraph.wire.transitions import (
     finish,
     heartbeat,
 )
-from fleetgraph.worker.connection import Backoff, configure, persistently
 from fleetgraph.worker.publisher import Publisher, Sender
 from fleetgraph.worker.running import Attempt, Result, Runner, log_fields
 
-logger = logging.getLogger("fleetgraph.worker")
+logger = logging.getLogger(__name__)
 
 GRAPHS_VARIABLE = "FLEETGRAPH_GRAPHS"
 """Names the graphs a stock worker has: references as for `fleetgraph worker`, separated by commas or blanks."""

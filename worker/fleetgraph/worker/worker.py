@@ -23,7 +23,8 @@ from fleetgraph.errors import FleetError
 from fleetgraph.lookup import GraphRegistry
 from fleetgraph.pregel.task import Write
 from fleetgraph.wire import keys
-from fleetgraph.wire.connection import SOCKET_TIMEOUT_SECONDS
+from fleetgraph.wire.connection import SOCKET_TIMEOUT_SECONDS, configure
+from fleetgraph.wire.outages import Backoff, is_out_of_memory, is_refusal, will_pass
 from fleetgraph.wire.rq_serializer import MsgpackSerializer, message_of
 from fleetgraph.wire.transitions import (
     LEASE,
@@ -39,19 +40,12 @@ from fleetgraph.wire.transitions import (
     give_back,
     heartbeat,
 )
-from fleetgraph.worker.connection import (
-    Backoff,
-    configure,
-    is_out_of_memory,
-    is_refusal,
-    will_pass,
-)
 from fleetgraph.worker.held import HeldTask, HeldTasks
 from fleetgraph.worker.publisher import Publisher
 from fleetgraph.worker.running import Attempt, Result, Runner, failure_text, log_fields
 from fleetgraph.worker.slots import CodeThreads, LoopThread
 
-logger = logging.getLogger("fleetgraph.worker")
+logger = logging.getLogger(__name__)
 
 BLOCK_SECONDS = 1.0
 """How long to wait for a task in one call: a connection that died unnoticed is found out soon, and gets no task."""

@@ -1,45 +1,27 @@
-"""What a worker asks of its connections to Redis, and what it does when they fail."""
+"""What to do when Redis fails: tell what will pass from what won't, and try again with pauses."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import redis
 import redis.exceptions
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from fleetgraph.wire.connection import OPTIONS
+logger = logging.getLogger(__name__)
 
-logger = logging.getLogger("fleetgraph.worker")
-
-FIRST_PAUSE_SECONDS = 0.05
+FIRST_PAUSE_SECONDS: Final = 0.05
 """Before the first retry: a restarting Redis is back in no time."""
 
-LONGEST_PAUSE_SECONDS = 2.0
+LONGEST_PAUSE_SECONDS: Final = 2.0
 """Between two retries, of which each takes twice as long as the one before."""
 
-_REFUSALS = ("OOM ", "READONLY ", "MISCONF ", "LOADING ", "MASTERDOWN ", "NOREPLICAS ", "BUSY ")
+_REFUSALS: Final = ("OOM ", "READONLY ", "MISCONF ", "LOADING ", "MASTERDOWN ", "NOREPLICAS ", "BUSY ")
 """What Redis answers when it can't do anything for now, whatever it is asked. Before Redis 7, the text of an error
 inside a script has other words in front."""
 
 T = TypeVar("T")
-
-
-def configure(client: redis.Redis) -> redis.Redis:
-    """Make a client, and all that share its connection pool, into one as a worker needs it.
-
-    No call hangs for ever; and none is repeated behind the worker's back, since it would never hear of the tasks it
-    got by the first try.
-    """
-    options = client.connection_pool.connection_kwargs
-    for name, value in OPTIONS.items():
-        if options.get(name) is None:
-            options[name] = value
-    client.set_retry(Retry(NoBackoff(), 0))
-    return client
 
 
 def will_pass(error: Exception) -> bool:
@@ -62,7 +44,11 @@ def is_out_of_memory(error: Exception) -> bool:
 
 
 class Backoff:
-    """The pauses between retries; and the log entries about them: one when it begins, one when it is over."""
+    """The pauses between retries, and the log entries about them: one when Redis fails, one when it answers again.
+
+    Args:
+        what: Whose calls fail, for the log.
+    """
 
     def __init__(self, what: str) -> None:
         self._what = what
