@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, Self
+from uuid import uuid4
 
 import redis
 
@@ -23,6 +24,7 @@ from fleetgraph.redis_server import RedisServer, check_server
 from fleetgraph.wire.connection import connect, connect_async
 from fleetgraph.wire.events import RUN
 from fleetgraph.wire.messages import GraphRef
+from fleetgraph.wire.transitions import LOG_EVENTS, RETENTION
 
 DEFAULT_QUEUE: Final = "fleetgraph"
 """The queue that fleets and workers share unless told otherwise."""
@@ -51,8 +53,8 @@ class Fleet:
         url: str,
         *,
         queue: str = DEFAULT_QUEUE,
-        retention: timedelta = timedelta(hours=1),
-        log_events: int = 100_000,
+        retention: timedelta = RETENTION,
+        log_events: int = LOG_EVENTS,
     ) -> None:
         self._url = url
         self._queue = queue
@@ -218,7 +220,7 @@ class _FleetEngine:
                         break
                     yield request.format.chunk(event.mode, event.payload, event.ns)
         finally:
-            started.coordinator.cancel(run)
+            await asyncio.to_thread(started.coordinator.cancel, run)
         if run.error is not None:
             raise run.error
 
@@ -273,7 +275,8 @@ class _LocalFleet(_OwnRedis):
 
 class _InlineFleet(_OwnRedis):
     def __init__(self, workers: int, concurrency: int, url: str | None) -> None:
-        super().__init__(url or "")
+        # A queue of its own: other workers on that Redis do not have its graphs, nor its workers theirs.
+        super().__init__(url or "", queue=f"{DEFAULT_QUEUE}-inline-{uuid4().hex[:8]}")
         self._workers = workers
         self._concurrency = concurrency
         self._working = False

@@ -36,7 +36,7 @@ def merge_configs(*configs: Mapping[str, Any] | None) -> RunnableConfig:
     """One config out of several: tags concatenate, metadata and configurable merge, else the last one wins.
 
     Raises:
-        ValueError: The recursion limit is below 1.
+        ValueError: The recursion limit or the concurrency is below 1.
     """
     merged: dict[str, Any] = {"recursion_limit": DEFAULT_RECURSION_LIMIT}
     tags: list[str] = []
@@ -59,6 +59,8 @@ def merge_configs(*configs: Mapping[str, Any] | None) -> RunnableConfig:
                     configurable[key] = value
     if merged["recursion_limit"] < 1:
         raise ValueError("recursion_limit must be at least 1")
+    if merged.get("max_concurrency", 1) < 1:
+        raise ValueError("max_concurrency must be at least 1")
     return cast(RunnableConfig, merged | {"tags": tags, "metadata": metadata, "configurable": configurable})
 
 

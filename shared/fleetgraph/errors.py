@@ -44,6 +44,10 @@ class EmptyChannelError(Exception):
     """A channel was read before anything was written to it."""
 
 
+class NodeCancelledError(Exception):
+    """A node raised `asyncio.CancelledError` though nobody cancelled it."""
+
+
 class GraphBubbleUp(Exception):
     """Base of control-flow signals: not failures, never retried."""
 

@@ -29,11 +29,12 @@ _loading = threading.local()
 
 @contextmanager
 def _marked_as_loading(reference: str) -> Generator[None]:
+    before = being_loaded()
     _loading.reference = reference
     try:
         yield
     finally:
-        _loading.reference = None
+        _loading.reference = before
 
 
 def being_loaded() -> str | None:
@@ -63,7 +64,8 @@ def locate(graph: CompiledStateGraph) -> Located:
         if not isinstance(module, ModuleType):  # programs put all sorts of things there
             continue
         for attribute, value in list(vars(module).items()):
-            if isinstance(value, CompiledStateGraph) and value.program is graph.program:
+            # Asking a lazy proxy for its class may make it load, or fail.
+            if issubclass(type(value), CompiledStateGraph) and value.program is graph.program:
                 return Located(f"{module_name(module)}:{attribute}", _reference(module, attribute))
     raise GraphNotFound(
         f"Workers find a graph by its name in a module, and {graph!r} is no module-level variable of any. Assign it "
@@ -190,6 +192,11 @@ def types_of(graph: CompiledStateGraph) -> set[type]:
     return collect_types(*graph.builder.schemas, graph.builder.context_schema)
 
 
+def _last_parts(name: str) -> tuple[str, str]:
+    module, _, attribute = name.rpartition(":")
+    return module.rpartition(".")[2], attribute
+
+
 class GraphRegistry:
     """The graphs a process has, by name."""
 
@@ -217,7 +224,10 @@ class GraphRegistry:
         return list(self._graphs)
 
     def find(self, ref: GraphRef) -> CompiledStateGraph:
-        """The graph a message is about: of the same name and shape, or else the only one of the same shape.
+        """The graph a message is about: of the same name and shape.
+
+        A file is known by another name to whoever imports it from another folder (`pkg.app:graph`, `app:graph`), so
+        of the module's name the last part decides, if that leaves no choice.
 
         Raises:
             GraphMismatch: There is none.
@@ -225,9 +235,11 @@ class GraphRegistry:
         graph = self._graphs.get(ref.name)
         if graph is not None and graph.program.fingerprint == ref.fingerprint:
             return graph
-        same_shape = {id(g): g for g in self._graphs.values() if g.program.fingerprint == ref.fingerprint}
-        if graph is None and len(same_shape) == 1:
-            return next(iter(same_shape.values()))
+        twins = {id(g): g for name, g in self._graphs.items() if _last_parts(name) == _last_parts(ref.name)}
+        if graph is None and len(twins) == 1:
+            (twin,) = twins.values()
+            if twin.program.fingerprint == ref.fingerprint:
+                return twin
         raise GraphMismatch(
             graph=ref.name,
             wanted=ref.fingerprint,

@@ -62,6 +62,7 @@ def test_a_restored_channel_is_as_it_was(blueprint: BaseChannel) -> None:
     restored = blueprint.from_checkpoint(channel.checkpoint())
     if isinstance(blueprint, UntrackedValue):
         assert not restored.is_available()
+        assert blueprint.from_checkpoint(channel.snapshot()).get() == "a"
     else:
         assert restored.is_available() == channel.is_available()
         assert restored.checkpoint() == channel.checkpoint()

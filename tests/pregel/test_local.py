@@ -11,9 +11,12 @@ from typing import Annotated, Any, TypedDict
 
 import pytest
 
+from fleetgraph.channels import UntrackedValue
 from fleetgraph.checkpoint.memory import InMemorySaver
-from fleetgraph.config import get_config, get_stream_writer
-from fleetgraph.graph import START, CompiledStateGraph, StateGraph
+from fleetgraph.config import RunnableConfig, get_config, get_stream_writer
+from fleetgraph.errors import NodeCancelledError, NotSupported
+from fleetgraph.graph import END, START, CompiledStateGraph, StateGraph
+from fleetgraph.pregel.local import MOST_THREADS
 from fleetgraph.types import RetryPolicy, Send, StreamWriter
 
 WAIT_SECONDS = 10
@@ -239,16 +242,110 @@ def test_outside_a_node_there_is_nothing_to_ask(ask: Any) -> None:
         ask()
 
 
-def test_a_graph_called_inside_a_node_streams_values_by_default() -> None:
+def test_a_graph_given_a_nodes_config_streams_values_by_default() -> None:
     def inner(state: State) -> Any:
         return {"items": ["inner"]}
 
     child = graph_of(inner)
 
-    def outer(state: State) -> Any:
-        return {"items": [repr(chunk) for chunk in child.stream({"items": ["in"]})]}
+    def outer(state: State, config: RunnableConfig) -> Any:
+        return {"items": [repr([*child.stream({"items": []})]), repr([*child.stream({"items": []}, config)])]}
 
-    assert graph_of(outer).invoke({"items": []})["items"] == ["{'items': ['in']}", "{'items': ['in', 'inner']}"]
+    assert graph_of(outer).invoke({"items": []})["items"] == [
+        "[{'inner': {'items': ['inner']}}]",
+        "[{'items': []}, {'items': ['inner']}]",
+    ]
+
+
+def test_a_graph_called_inside_a_node_takes_over_the_config() -> None:
+    seen: list[Any] = []
+
+    def inner(state: State, config: RunnableConfig) -> Any:
+        seen.append(
+            (config["configurable"]["user"], config["tags"], config["metadata"]["m"], config["recursion_limit"])
+        )
+
+    child = graph_of(inner)
+
+    def outer(state: State) -> Any:
+        child.invoke({"items": []}, {"tags": ["inner"]})
+
+    given: Any = {"configurable": {"user": "u"}, "tags": ["outer"], "metadata": {"m": 1}, "recursion_limit": 9}
+    graph_of(outer).invoke({"items": []}, given)
+    assert seen == [("u", ["outer", "inner"], 1, 9)]
+
+
+async def test_a_plain_function_that_raises_stop_iteration_fails_its_run() -> None:
+    def exhausted(state: State) -> Any:
+        return next(iter(()))
+
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        await graph_of(exhausted).ainvoke({"items": []})
+
+
+@pytest.mark.parametrize("siblings", [False, True])
+async def test_a_node_that_raises_a_cancellation_of_its_own_fails_its_run(siblings: bool) -> None:
+    async def gone(state: State) -> Any:
+        raise asyncio.CancelledError
+
+    async def fine(state: State) -> Any:
+        return {"items": ["fine"]}
+
+    with pytest.raises(NodeCancelledError, match="'gone'"):
+        await (graph_of(gone, fine) if siblings else graph_of(gone)).ainvoke({"items": []})
+
+
+def test_tasks_that_wait_for_a_thread_when_the_run_fails_never_start() -> None:
+    ran: list[None] = []
+    failed = threading.Event()
+
+    def work(index: int) -> Any:
+        ran.append(None)
+        if index == 0:
+            failed.set()
+            raise ValueError("boom")
+        assert failed.wait(WAIT_SECONDS)
+
+    def fan_out(state: State) -> list[Send]:
+        return [Send("work", index) for index in range(MOST_THREADS * 3)]
+
+    graph = StateGraph(State).add_node(work).add_conditional_edges(START, fan_out).compile()
+    with pytest.raises(ValueError, match="boom"):
+        graph.invoke({"items": []})
+    assert len(ran) < MOST_THREADS * 3
+
+
+@pytest.mark.parametrize("key", ["recursion_limit", "max_concurrency"])
+def test_limits_start_at_one(key: Any) -> None:
+    def node(state: State) -> Any:
+        return None
+
+    with pytest.raises(ValueError, match=f"{key} must be at least 1"):
+        graph_of(node).invoke({"items": []}, {key: 0})
+
+
+def test_a_path_function_sees_values_that_are_never_saved() -> None:
+    class Untracked(TypedDict):
+        secret: Annotated[str, UntrackedValue]
+
+    seen: list[Any] = []
+
+    def node(state: Untracked) -> Any:
+        return None
+
+    def route(state: Untracked) -> str:
+        seen.append(dict(state))
+        return END
+
+    graph = StateGraph(Untracked).add_node(node).add_edge(START, "node").add_conditional_edges("node", route).compile()
+    graph.invoke({"secret": "s"})
+    assert seen == [{"secret": "s"}]
+
+
+@pytest.mark.parametrize("node", [lambda s: (yield), {"a": lambda s: s}], ids=["generator", "dict"])
+def test_nodes_that_are_not_there_yet_are_refused_by_name(node: Any) -> None:
+    with pytest.raises(NotSupported):
+        StateGraph(State).add_node("node", node)
 
 
 def test_an_interrupt_of_the_program_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections import deque
@@ -12,9 +13,7 @@ from typing import Any, Final
 from uuid import uuid4
 
 from redis import Redis
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from fleetgraph.coordinator.run import Limits, Run
 from fleetgraph.coordinator.workers import WorkerWatch
@@ -24,6 +23,7 @@ from fleetgraph.lookup import GraphRegistry
 from fleetgraph.pregel.run import RunRequest
 from fleetgraph.wire import keys
 from fleetgraph.wire.messages import GraphRef
+from fleetgraph.wire.outages import Backoff, will_pass
 from fleetgraph.wire.tasks import unreadable_outcome
 from fleetgraph.wire.transitions import LEASE, Call, command, execute_all, lost, renew, try_all
 
@@ -37,9 +37,6 @@ BATCH: Final = 1000
 
 _WAKE: Final = b""
 """A message that only says: look at what this process wants done."""
-
-_FIRST_BACKOFF_SECONDS: Final = 0.05
-_LONGEST_BACKOFF_SECONDS: Final = 2.0
 
 _Sent = tuple[Run | None, Call[Any]]
 """A call, and the run that wants it."""
@@ -63,6 +60,9 @@ class Coordinator:
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None
         self._lock = threading.Lock()
+        self._pid = os.getpid()
+        self._backoff = Backoff(f"coordinator {self.id}")
+        self._leftover: list[_Sent] = []
 
     # --- from other threads --------------------------------------------------------------------------------------
 
@@ -103,6 +103,8 @@ class Coordinator:
             raise FleetError(f"The coordinator stopped: {self._failure!r}") from self._failure
         if self._stopping:
             raise FleetError("The fleet is closed.")
+        if self._pid != os.getpid():
+            raise FleetError("This fleet was used before this process was forked off: make one in each process.")
 
     def close(self) -> None:
         """Cancel the runs that go on, and stop."""
@@ -115,8 +117,10 @@ class Coordinator:
             thread.join()
 
     def _wake(self, before: Sequence[Call[Any]] = ()) -> None:
-        expiring = command("EXPIRE", self._inbox, int(keys.INBOX_TTL.total_seconds()))
-        execute_all(self._client, [*before, command("RPUSH", self._inbox, _WAKE), expiring])
+        execute_all(self._client, [*before, command("RPUSH", self._inbox, _WAKE), self._inbox_lives_on()])
+
+    def _inbox_lives_on(self) -> Call[Any]:
+        return command("EXPIRE", self._inbox, int(keys.INBOX_TTL.total_seconds()))
 
     # --- its own thread ------------------------------------------------------------------------------------------
 
@@ -138,6 +142,8 @@ class Coordinator:
                 messages = self._wait()
             calls = [call for message in messages for call in self._handle(message)]
             calls += self._handle_wanted()
+            calls += self._leftover
+            self._leftover = []
             if time.monotonic() - checked >= POLL_SECONDS:
                 checked = time.monotonic()
                 calls += self._find_lost()
@@ -153,10 +159,12 @@ class Coordinator:
             head: Any = self._client.execute_command(  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
                 "BLMOVE", self._inbox, self._inbox, "LEFT", "LEFT", POLL_SECONDS
             )
-        except (RedisConnectionError, RedisTimeoutError) as error:
-            logger.warning("coordinator %s: Redis does not answer, trying again: %s", self.id, error)
-            time.sleep(POLL_SECONDS)  # nothing to wait for but Redis itself
-            return []
+        except RedisError as error:
+            if not will_pass(error):
+                raise
+            time.sleep(self._backoff.failed(error))
+            return self._send([])  # looking is allowed where a move is refused: in a Redis that is full
+        self._backoff.worked()
         return [] if head is None else [head]
 
     def _handle(self, message: bytes) -> list[_Sent]:
@@ -194,9 +202,10 @@ class Coordinator:
     def _find_lost(self) -> list[_Sent]:
         sent: list[_Sent] = []
         asked: list[_Sent] = [(None, lost(queue, lease=LEASE)) for queue in self._queues()]
-        for routes in self._retrying(asked) if asked else ():
+        for routes in (self._retrying(asked) if asked else None) or ():
             if isinstance(routes, Exception):
-                raise routes
+                logger.warning("coordinator %s: could not look for lost tasks: %s", self.id, routes)
+                continue
             for route in routes:
                 if run := self._runs.get(route.run):
                     sent += self._settled(run, run.lose(route.task, route.attempt))
@@ -209,29 +218,43 @@ class Coordinator:
     def _send(self, sent: list[_Sent], handled: int = 0) -> list[bytes]:
         """Send what the runs want, drop the messages that were handled, and look at what has come: one round trip."""
         look: _Sent = (None, command("LRANGE", self._inbox, 0, BATCH - 1))
-        done: list[_Sent] = [(None, command("LTRIM", self._inbox, handled, -1))] if handled else []
+        trim: list[_Sent] = []
+        if handled:
+            trim = [(None, command("LTRIM", self._inbox, handled, -1)), (None, self._inbox_lives_on())]
         # The trim must not happen twice: where it may have happened, the messages that are left are handled again.
-        *results, arrived = self._retrying([*sent, *done, look], again=[*sent, look])
+        results = self._retrying([*sent, *trim, look], again=[*sent, look])
+        if results is None:
+            return []
         for (run, _), result in zip(sent, results, strict=False):
             if isinstance(result, Exception):
-                if run is None:
-                    raise result
-                run.give_up(result)
-                self._runs.pop(run.id, None)
+                self._refused(run, result)
+        arrived = results[-1]
         if isinstance(arrived, Exception):
             raise arrived
         return arrived or []
 
-    def _retrying(self, sent: list[_Sent], again: list[_Sent] | None = None) -> list[Any]:
-        """Send calls; while Redis is away `again` and again, each of which may be sent twice without harm."""
-        backoff = _FIRST_BACKOFF_SECONDS
+    def _refused(self, run: Run | None, error: Exception) -> None:
+        """Redis answered a call with an error: that ends the run that wanted it, and no other."""
+        if run is None or run.unreachable is not None:
+            logger.warning("coordinator %s: Redis refused a call: %s", self.id, error)
+        else:
+            self._leftover += self._settled(run, run.give_up(error))
+
+    def _retrying(self, sent: list[_Sent], again: list[_Sent] | None = None) -> list[Any] | None:
+        """Send calls; while Redis is away `again` and again, each of which may be sent twice without harm.
+
+        None if the coordinator is to stop before Redis is back.
+        """
         while True:
             try:
-                return try_all(self._client, [call for _, call in sent])
-            except (RedisConnectionError, RedisTimeoutError) as error:
-                sent = sent if again is None else again
+                results = try_all(self._client, [call for _, call in sent])
+            except RedisError as error:
+                if not will_pass(error):
+                    raise
                 if self._stopping:
-                    return [None for _ in sent]
-                logger.warning("coordinator %s: Redis does not answer, trying again: %s", self.id, error)
-                time.sleep(backoff)  # nothing to wait for but Redis itself
-                backoff = min(backoff * 2, _LONGEST_BACKOFF_SECONDS)
+                    return None
+                sent = sent if again is None else again
+                time.sleep(self._backoff.failed(error))  # nothing to wait for but Redis itself
+            else:
+                self._backoff.worked()
+                return results

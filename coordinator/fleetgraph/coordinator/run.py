@@ -52,6 +52,11 @@ class Limits:
     log_events: int
     """About how many messages its log keeps."""
 
+    @property
+    def seconds(self) -> int:
+        """`retention` as Redis takes it, where 0 would mean at once."""
+        return max(1, int(self.retention.total_seconds()))
+
 
 @dataclass(slots=True)
 class _Outstanding:
@@ -96,7 +101,7 @@ class Run:
         """Put it on record, unless it is; done by the caller's thread, while the coordinator's may begin it."""
         return [
             command("HSETNX", keys.run(self.id), "status", RunStatus.PENDING.value),
-            command("EXPIRE", keys.run(self.id), int(self.limits.retention.total_seconds())),
+            command("EXPIRE", keys.run(self.id), self.limits.seconds),
         ]
 
     def begin(self) -> list[Call[Any]]:
@@ -110,10 +115,10 @@ class Run:
             *("graph", self.ref.name),
             *("queue", self.queue),
             *("created", time.time()),
-            *("retention", int(self.limits.retention.total_seconds())),
+            *("retention", self.limits.seconds),
             *("log_events", self.limits.log_events),
         )
-        expiring = command("EXPIRE", keys.run(self.id), int(self.limits.retention.total_seconds()))
+        expiring = command("EXPIRE", keys.run(self.id), self.limits.seconds)
         return [opened, expiring, *self._begin()]
 
     def _begin(self) -> list[Call[Any]]:
@@ -157,10 +162,10 @@ class Run:
         """Somebody cancelled the run."""
         return [] if self.ended else self._end(RunStatus.CANCELLED, RunCancelled(f"run {self.id} was cancelled"))
 
-    def give_up(self, error: Exception) -> None:
-        """Redis refused a call of the run: nothing more can be said about it there."""
-        self.ended = True
+    def give_up(self, error: Exception) -> list[Call[Any]]:
+        """Redis refused a call of the run: its readers may not hear how it ended, but its tasks are called off."""
         self.unreachable = error
+        return self._abort(error)
 
     def is_to_be_renewed(self, now: float) -> bool:
         """Whether it is time to put off its expiry, by a monotonic clock; then not again for a while."""
@@ -179,21 +184,25 @@ class Run:
     def _carry_out(self, instructions: Iterable[Instruction]) -> list[Call[Any]]:
         events: list[bytes] = []
         calls: list[Call[Any]] = []
-        for instruction in instructions:
-            match instruction:
-                case Emit(mode, payload, task):
-                    events.append(self._event(mode, payload, task))
-                case RunTasks(tasks):
-                    self._backlog.extend(tasks)
-                    calls += [*self._publish(events), *self._dispatch_next()]
-                    events = []
-                case SaveCheckpoint() as save:
-                    self._store.put(save)
-                case SaveWrites() as save:
-                    self._store.put_writes(save)
-                case Finished(error):
-                    status = RunStatus.SUCCESS if error is None else RunStatus.ERROR
-                    return [*calls, *self._end(status, error, events)]
+        try:
+            for instruction in instructions:
+                match instruction:
+                    case Emit(mode, payload, task):
+                        events.append(self._event(mode, payload, task))
+                    case RunTasks(tasks):
+                        self._backlog.extend(tasks)
+                        dispatched = self._dispatch_next()
+                        calls += [*self._publish(events), *dispatched]
+                        events = []
+                    case SaveCheckpoint() as save:
+                        self._store.put(save)
+                    case SaveWrites() as save:
+                        self._store.put_writes(save)
+                    case Finished(error):
+                        status = RunStatus.SUCCESS if error is None else RunStatus.ERROR
+                        return [*calls, *self._end(status, error, events)]
+        except Exception as error:  # a saver that fails, a value that can't travel; what came before has happened
+            return [*calls, *self._end(RunStatus.ERROR, error, events)]
         return [*calls, *self._publish(events)]
 
     def _event(self, mode: str, payload: Any, task: str | None) -> bytes:

@@ -57,6 +57,10 @@ class BaseChannel(ABC):
     def checkpoint(self) -> Any:
         """What to save in order to restore the channel, or MISSING when there is nothing to save."""
 
+    def snapshot(self) -> Any:
+        """What a copy of the channel within the run is made of: by default what would be saved."""
+        return self.checkpoint()
+
     @abstractmethod
     def from_checkpoint(self, saved: Any) -> Self:
         """A living copy, holding what `checkpoint` returned; empty when that is MISSING."""

@@ -130,5 +130,10 @@ class UntrackedValue(SingleValue):
     def checkpoint(self) -> Any:
         return MISSING
 
+    def snapshot(self) -> Any:
+        return self.value
+
     def from_checkpoint(self, saved: Any) -> Self:
-        return type(self)(self.typ, self.guard, self.key)
+        copy = type(self)(self.typ, self.guard, self.key)
+        copy.value = saved
+        return copy

@@ -107,8 +107,8 @@ MemorySaver = InMemorySaver
 
 
 def _copied(value: Any) -> Any:
-    # An exception may hold anything, its traceback's frames included, and nobody changes one.
-    return value if isinstance(value, BaseException) else copy.deepcopy(value)
+    # An exception would keep alive whatever its traceback's frames hold; of a saved one LangGraph too shows the text.
+    return repr(value) if isinstance(value, BaseException) else copy.deepcopy(value)
 
 
 def _named(config: Mapping[str, Any]) -> tuple[str, str, str | None]:

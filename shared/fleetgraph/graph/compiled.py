@@ -10,7 +10,7 @@ from fleetgraph.config import RunnableConfig, merge_configs
 from fleetgraph.errors import NotSupported
 from fleetgraph.graph.schema import coercion_of, is_class_of_state
 from fleetgraph.pregel import local
-from fleetgraph.pregel.context import running_inside_a_task
+from fleetgraph.pregel.context import surrounding_config
 from fleetgraph.pregel.program import Program
 from fleetgraph.pregel.run import RunRequest
 from fleetgraph.stream.chunks import ChunkFormat, Result, Version
@@ -213,9 +213,11 @@ class CompiledStateGraph:
         subgraphs: bool,
         version: Version,
     ) -> RunRequest:
+        outer = surrounding_config()
         if stream_mode is None:
-            stream_mode = "values" if running_inside_a_task() else "updates"
-        merged = merge_configs(self._bound_config, config)
+            handed_down = outer is not None and config is not None and "checkpoint_ns" in config.get("configurable", {})
+            stream_mode = "values" if handed_down else "updates"
+        merged = merge_configs(outer, self._bound_config, config)
         saver = self._saver(merged)
         keys = self.program.stream_keys if output_keys is None else output_keys
         for key in (keys,) if isinstance(keys, str) else keys:
@@ -249,7 +251,6 @@ class CompiledStateGraph:
             )
         if "thread_id" not in configurable:
             raise KeyError("thread_id")
-        configurable["thread_id"] = str(configurable["thread_id"])
         return self.checkpointer
 
     def _coerced_context(self, context: Any) -> Any:

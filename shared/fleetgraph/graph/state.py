@@ -289,7 +289,7 @@ class StateGraph:
 
         Args:
             checkpointer: A saver that keeps the state of threads between runs.
-            debug: Whether runs print their `values` and `updates`.
+            debug: Not supported yet.
             name: What the graph is called.
 
         Raises:

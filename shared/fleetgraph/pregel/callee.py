@@ -39,6 +39,8 @@ class Callee:
     def __init__(self, code: Any, name: str | None) -> None:
         if isinstance(code, dict):
             raise NotSupported("a dict of functions as a node")
+        if inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code):
+            raise NotSupported("a generator function as a node")
         if not callable(code) and not is_runnable(code):
             raise TypeError(f"Expected a Runnable, callable or dict.Instead got an unsupported type: {type(code)}")
         self.code: Any = code
@@ -64,12 +66,18 @@ class Callee:
             return self.code(value)
         return self.code(value, **{name: get(context) for name, get in self.inject})
 
+    def _call_in_thread(self, value: Any, context: TaskContext) -> Any:
+        try:
+            return self.call(value, context)
+        except StopIteration as error:  # a future can't carry one: whoever awaits it would wait for ever
+            raise RuntimeError(f"{self.name} raised StopIteration") from error
+
     async def acall(self, value: Any, context: TaskContext) -> Any:
         """Call the code from the event loop, which a synchronous one does not block: it runs in a thread."""
         if self.runnable:
             return await self.code.ainvoke(value, context.config)
         if not self.is_async:
-            return await asyncio.to_thread(self.call, value, context)
+            return await asyncio.to_thread(self._call_in_thread, value, context)
         return await self.code(value, **{name: get(context) for name, get in self.inject})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from functools import cached_property
@@ -35,7 +36,7 @@ class TaskContext:
         self.run_config = config
         self.context = context
         self.attempt = 1
-        self.first_attempt_time: float | None = None
+        self.first_attempt_time = time.time()
 
     @cached_property
     def writer(self) -> Callable[[Any], None]:
@@ -116,9 +117,22 @@ def current() -> TaskContext:
     return context
 
 
-def running_inside_a_task() -> bool:
-    """Whether the caller is code of a node."""
-    return _current.get() is not None
+def surrounding_config() -> dict[str, Any] | None:
+    """What a graph that is run by a node's code takes over from the run around it; None outside of a node.
+
+    The namespace comes along, so that a saver both use keeps their checkpoints apart.
+    """
+    context = _current.get()
+    if context is None:
+        return None
+    run = context.run_config
+    configurable = {key: value for key, value in run.get("configurable", {}).items() if key != "checkpoint_id"}
+    return {
+        "tags": run.get("tags", ()),
+        "metadata": run.get("metadata", {}),
+        "recursion_limit": run["recursion_limit"],
+        "configurable": {**configurable, "checkpoint_ns": context.task.ns},
+    }
 
 
 enter = _current.set

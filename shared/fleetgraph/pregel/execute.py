@@ -13,7 +13,7 @@ from typing import Any, cast
 
 from fleetgraph.channels.base import MISSING, BaseChannel
 from fleetgraph.constants import END
-from fleetgraph.errors import GraphBubbleUp
+from fleetgraph.errors import GraphBubbleUp, NodeCancelledError
 from fleetgraph.pregel import context as task_context
 from fleetgraph.pregel.callee import Callee
 from fleetgraph.pregel.context import TaskContext
@@ -128,6 +128,15 @@ def _seen_by(branch: BranchProgram, program: Program, task: Task, writes: list[W
     return cast("Any", shaped)
 
 
+def node_cancelled(node: str, error: asyncio.CancelledError) -> NodeCancelledError:
+    """What to report when a node raised `error` though nobody cancelled it: that must not look like a cancellation."""
+    reported = NodeCancelledError(f"Node {node!r} raised CancelledError")
+    reported.__cause__ = error
+    for note in getattr(error, "__notes__", ()):
+        reported.add_note(note)
+    return reported
+
+
 def _retry_delay(running: TaskContext, error: Exception) -> float:
     """Seconds to wait before trying the node again; raises `error` when it is not to be tried again."""
     if isinstance(error, GraphBubbleUp):
@@ -137,8 +146,6 @@ def _retry_delay(running: TaskContext, error: Exception) -> float:
         if policy.covers(error):
             if attempt >= policy.max_attempts:
                 break
-            if running.first_attempt_time is None:
-                running.first_attempt_time = time.time()
             running.attempt += 1
             interval = min(policy.max_interval, policy.initial_interval * policy.backoff_factor ** (attempt - 1))
             return interval + (random.random() if policy.jitter else 0.0)

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import queue
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from typing import Any
+from typing import Any, Final
 
-from fleetgraph.pregel.execute import aexecute, execute
+from fleetgraph.pregel.execute import aexecute, execute, node_cancelled
 from fleetgraph.pregel.instructions import Emit, Finished, Instruction, RunTasks, SaveCheckpoint, SaveWrites
 from fleetgraph.pregel.machine import Machine
 from fleetgraph.pregel.program import Program
 from fleetgraph.pregel.run import RunRequest
 from fleetgraph.pregel.saving import CheckpointStore
 from fleetgraph.pregel.task import Task, Write
+
+logger = logging.getLogger(__name__)
+
+MOST_THREADS: Final = 128
+"""How many tasks of a run that does not say run at once; threads start only when all others are busy."""
 
 Outcome = tuple[Task, list[Write] | None, BaseException | None]
 
@@ -70,6 +76,8 @@ def stream(program: Program, request: RunRequest) -> Iterator[Any]:
     arrived: queue.SimpleQueue[Emit | Outcome] = queue.SimpleQueue()
     seen = SeenMessages()
     pool: ThreadPoolExecutor | None = None
+    width = request.config.get("max_concurrency") or MOST_THREADS
+    crowded = False
 
     def run(task: Task) -> Outcome:
         emit = LocalEmitter(task, request.format.modes, seen, arrived.put)
@@ -101,7 +109,8 @@ def stream(program: Program, request: RunRequest) -> Iterator[Any]:
                         pending.extend(told(outcome))
                     case RunTasks(tasks):
                         if pool is None:
-                            pool = ThreadPoolExecutor(_width(request.config), thread_name_prefix="fleetgraph")
+                            pool = ThreadPoolExecutor(width, thread_name_prefix="fleetgraph")
+                        crowded = len(tasks) > width
                         for task in tasks:
                             pool.submit(copy_context().run, run_and_put, task)
                     case Finished(error):
@@ -120,16 +129,20 @@ def stream(program: Program, request: RunRequest) -> Iterator[Any]:
     finally:
         if pool is not None:
             # Siblings that run can't be stopped; what they wrote is kept for a later run of the same checkpoint. Those
-            # that still wait for a slot never start; without a bound none waits, however late its thread gets going.
-            pool.shutdown(wait=True, cancel_futures=request.config.get("max_concurrency") is not None)
+            # that still wait for a slot never start; where there are slots for all, none waits, however late its
+            # thread gets going.
+            pool.shutdown(wait=True, cancel_futures=crowded)
             for outcome in _outcomes(arrived):
                 for instruction in told(outcome):
                     if isinstance(instruction, SaveWrites):
-                        store.put_writes(instruction)
+                        _keep(store, instruction)
 
 
-def _width(config: Mapping[str, Any]) -> int:
-    return config.get("max_concurrency") or 128  # threads start only when all others are busy
+def _keep(store: CheckpointStore, late: SaveWrites) -> None:
+    try:
+        store.put_writes(late)
+    except Exception:  # the run has failed already, of something else that its caller must see
+        logger.exception("what node %r wrote after its run had failed could not be saved", late.task.name)
 
 
 def _outcomes(arrived: queue.SimpleQueue[Emit | Outcome]) -> Iterator[Outcome]:
@@ -157,8 +170,11 @@ async def astream(program: Program, request: RunRequest) -> AsyncIterator[Any]:
         emit = LocalEmitter(task, request.format.modes, seen, put)
         try:
             return task, await aexecute(program, task, emit, request.config, request.context), None
-        except asyncio.CancelledError:
-            raise
+        except asyncio.CancelledError as error:
+            current = asyncio.current_task()
+            if current is not None and current.cancelling():
+                raise
+            return task, None, node_cancelled(task.name, error)
         except BaseException as error:
             return task, None, error
 

@@ -69,12 +69,10 @@ class Checkpoint:
     values: Mapping[str, Any] = field(default_factory=dict[str, Any])
     versions: dict[str, Any] = field(default_factory=dict[str, Any])
     seen: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    updated: Sequence[str] | None = None
+    """The channels that the superstep before it changed; None when it does not say."""
     writes: Sequence[tuple[str, str, Any]] = ()
     """(task id, channel, value) of tasks that ran from it, whose superstep never ended."""
-
-    @property
-    def exists(self) -> bool:
-        return bool(self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +113,7 @@ class Machine:
         self.metadata: dict[str, Any] = dict(saved.metadata)
         self.step: int = saved.metadata.get("step", -2) + 1
         self.stop: int = self.step + settings.config["recursion_limit"] + 1
-        self.updated: set[str] | None = None
+        self.updated: set[str] | None = None if saved.updated is None else set(saved.updated)
         self.tasks: dict[str, Task] = {}
         self.unfinished: set[str] = set()
         self.over = False
@@ -333,7 +331,7 @@ class Machine:
     def _snapshot(self, node: NodeProgram) -> dict[str, Any] | None:
         if not node.branches:
             return None
-        saved = {key: self.channels[key].checkpoint() for key in node.branch_keys}
+        saved = {key: self.channels[key].snapshot() for key in node.branch_keys}
         return {key: value for key, value in saved.items() if value is not MISSING}
 
     def _task_id(self, *parts: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,15 +38,15 @@ def now() -> str:
 
 
 _last_id_time = 0
+_last_id_lock = threading.Lock()
 
 
 def new_checkpoint_id() -> str:
     """A UUID of version 6: sorts by the time it was made, and is never made twice by one process."""
     global _last_id_time
     ticks = time.time_ns() // 100 + 0x01B21DD213814000  # since 1582-10-15, in 100 ns, as UUIDs count
-    if ticks <= _last_id_time:
-        ticks = _last_id_time + 1
-    _last_id_time = ticks
+    with _last_id_lock:
+        ticks = _last_id_time = max(ticks, _last_id_time + 1)
     random = int.from_bytes(os.urandom(8))
     value = (ticks >> 12) << 80 | 0x6 << 76 | (ticks & 0xFFF) << 64 | 0b10 << 62 | random & ((1 << 62) - 1)
     return str(UUID(int=value))

@@ -16,13 +16,16 @@ class CheckpointStore:
 
     def __init__(self, saver: BaseCheckpointSaver | None, config: Mapping[str, Any]) -> None:
         self._saver = saver
-        self._config = config
+        configurable = config.get("configurable", {})
+        if saver is not None:  # savers know threads by text; nodes see the id as it was given
+            configurable = {**configurable, "thread_id": str(configurable["thread_id"])}
+        self._config = {**config, "configurable": configurable}
 
     def settings(self, request: RunRequest) -> Settings:
         """How the machine is to run this request."""
         saving = self._saver is not None
         return Settings(
-            config=request.config,
+            config=self._config,
             modes=request.format.modes,
             output_keys=request.output_keys,
             saving=saving,
@@ -53,6 +56,7 @@ class CheckpointStore:
             metadata=saved.metadata,
             values=saved.checkpoint["channel_values"],
             versions=dict(saved.checkpoint["channel_versions"]),
+            updated=saved.checkpoint.get("updated_channels"),
             seen={name: dict(seen) for name, seen in saved.checkpoint["versions_seen"].items()},
             writes=tuple(saved.pending_writes or ()),
         )

@@ -11,6 +11,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from fleetgraph.errors import RedisUnavailable
+from fleetgraph.redis_server import mask_password
 
 SOCKET_TIMEOUT_SECONDS: Final = 10.0
 """Longer than any blocking command of ours; an answer that takes longer means a half-open connection."""
@@ -39,7 +40,9 @@ def connect(url: str) -> redis.Redis:
     try:
         return redis.Redis.from_url(url, **OPTIONS)  # pyright: ignore[reportUnknownMemberType]
     except ValueError as error:
-        raise RedisUnavailable(f"{url!r} is no Redis URL: {error}. Write redis://host:6379/0.") from error
+        raise RedisUnavailable(
+            f"{mask_password(url)!r} is no Redis URL: {error}. Write redis://host:6379/0."
+        ) from error
 
 
 def configure(client: redis.Redis) -> redis.Redis:

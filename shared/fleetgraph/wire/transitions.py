@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 RETENTION = timedelta(hours=1)
 """How long a run that does not say stays in Redis after its last event."""
 
-LOG_EVENTS = 10_000
+LOG_EVENTS = 100_000
 """How many messages the log of a run that does not say keeps, about: Redis trims a stream in whole blocks."""
 
 FAILURE_TTL = timedelta(days=1)
