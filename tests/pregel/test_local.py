@@ -359,5 +359,5 @@ def test_an_interrupt_of_the_program_ends_it(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
     yield
-    left = [thread.name for thread in threading.enumerate() if thread.name.startswith("fleetgraph")]
-    assert left == []
+    of_the_pool = "fleetgraph_"
+    assert [thread.name for thread in threading.enumerate() if thread.name.startswith(of_the_pool)] == []

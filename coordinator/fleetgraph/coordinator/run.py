@@ -210,12 +210,8 @@ class Run:
         if task is not None:
             reported = self._reported
             attempt = reported.attempt if reported is not None and reported.task == task else 1
-        try:
-            return encode_event(self.codec, mode, (), task or "", attempt, time.time(), payload)
-        except EncodeError:
-            where = f"graph {self.ref.name!r}, {mode} chunk"
-            self.codec.encode(payload, where)  # raises the same, with the path inside the payload
-            raise
+        where = f"graph {self.ref.name!r}, {mode} chunk"
+        return encode_event(self.codec, mode, (), task or "", attempt, time.time(), payload, where)
 
     def _publish(self, events: list[bytes]) -> list[Call[Any]]:
         if not events:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, cast
 
-from fleetgraph.errors import DecodeError
+from fleetgraph.errors import DecodeError, EncodeError
 from fleetgraph.wire.codec import Codec
 
 RUN: Final = "run"
@@ -53,7 +53,11 @@ def encode_event(
     Raises:
         EncodeError: The payload can't travel; `where` says whose it is.
     """
-    return codec.encode([mode, list(ns), task, attempt, ts, payload], where)
+    try:
+        return codec.encode([mode, list(ns), task, attempt, ts, payload])
+    except EncodeError:
+        codec.encode(payload, where)  # raises the same, with the path inside the payload
+        raise
 
 
 def decode_message(codec: Codec, data: bytes) -> list[Event]:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from fleetgraph.errors import EncodeError
 from fleetgraph.wire.codec import Codec
 from fleetgraph.wire.events import encode_event
 from fleetgraph.wire.messages import TaskMessage
@@ -58,9 +57,5 @@ class TaskEmitter:
 
     def _emit(self, mode: str, payload: Any, mark: Mark = Mark.NONE, message_id: str = "") -> None:
         where = f"node {self._node!r}, {mode} event"
-        try:
-            blob = encode_event(self._codec, mode, self._ns, self._task, self._attempt, time.time(), payload)
-        except EncodeError:
-            self._codec.encode(payload, where)  # raises the same, with the path inside the payload
-            raise
+        blob = encode_event(self._codec, mode, self._ns, self._task, self._attempt, time.time(), payload, where)
         self._publisher.events(self._sender, Events(1, blob, mark, message_id))

@@ -41,7 +41,8 @@ BACKLOG_BYTES = 64_000_000
 """Of events that wait for Redis. A task that emits more fails, before the process runs out of memory."""
 
 REFUSAL_SECONDS = 10.0
-"""How long a Redis that answers, but takes no events (it is full, say), is asked before the task fails."""
+"""How long a Redis that answers, but takes no events (it is full, say), or has lost some, is asked before the task
+fails."""
 
 
 @dataclass(slots=True)
@@ -104,9 +105,7 @@ class _EventsStep:
                 self._refused_since = time.monotonic()
             if is_refusal(result) and time.monotonic() - self._refused_since < REFUSAL_SECONDS:
                 return False
-            error = FleetError(f"events of task {self.sender.route.task} were not taken by Redis: {result}")
-            error.__cause__ = result
-            self.sender.error = error
+            _fail(self.sender, f"were not taken by Redis: {result}", result)
         return True
 
 
@@ -115,13 +114,17 @@ class _FinishStep:
 
     def __init__(self, finish: Finish) -> None:
         self.finish = finish
+        self._incomplete_since: float | None = None
 
     def call(self) -> Call[Finished | Refusal]:
         return self.finish.call()
 
     def settle(self, result: Any) -> bool:
         """Take the answer; tells whether the step is over."""
-        if isinstance(result, Refusal) or (isinstance(result, Exception) and is_refusal(result)):
+        if isinstance(result, Refusal):
+            self._incomplete()
+            return False
+        if isinstance(result, Exception) and is_refusal(result):
             return False
         if isinstance(result, Exception):
             logger.error(
@@ -132,6 +135,28 @@ class _FinishStep:
             result = None
         self.finish.done(result)
         return True
+
+    def _incomplete(self) -> None:
+        """Redis does not know of all the events that were sent: others went before, or it has forgotten."""
+        if self._incomplete_since is None:
+            self._incomplete_since = time.monotonic()
+        sender = self.finish.sender
+        overdue = time.monotonic() - self._incomplete_since >= REFUSAL_SECONDS
+        if overdue and sender is not None and sender.error is None:
+            _fail(sender, "did not arrive: Redis has no record of all that it took (was it evicted or deleted?)")
+
+
+def _fail(sender: Sender, what: str, cause: Exception | None = None) -> None:
+    """Let an attempt fail for want of its events."""
+    route = sender.route
+    error = FleetError(f"events of task {route.task} {what}")
+    error.__cause__ = cause
+    sender.error = error
+    logger.error(
+        "%s; the task fails",
+        error,
+        extra={"action": "events-lost", "run": route.run, "task": route.task, "attempt": route.attempt},
+    )
 
 
 class Publisher:
@@ -161,6 +186,9 @@ class Publisher:
         self._unanswered = unanswered
         self._queue: queue.SimpleQueue[tuple[Sender, Events] | Finish | None] = queue.SimpleQueue()
         self._backoff = Backoff("sending events and outcomes")
+        self._late: list[_EventsStep | _FinishStep] = []
+        """Outcomes that Redis did not take; they are sent again, without holding up anything else."""
+        self._late_pauses = Backoff("outcomes")
         self._lock = threading.Lock()
         self._backlog = 0
         self._thread = threading.Thread(target=self._run, name="fleetgraph-publisher", daemon=True)
@@ -200,12 +228,31 @@ class Publisher:
 
     def _run(self) -> None:
         try:
-            while (item := self._queue.get()) is not None:
+            while (item := self._next()) is not None:
                 going_on = self._send_with(item)
                 if not going_on:
                     break
+            while self._late:
+                self._send_late(self._late_pauses.pause())
         except BaseException as error:
             self._crashed(error)
+
+    def _next(self) -> tuple[Sender, Events] | Finish | None:
+        """Wait for the next item to be sent; None if that was all."""
+        while self._late:
+            try:
+                return self._queue.get(timeout=self._late_pauses.pause())
+            except queue.Empty:
+                self._send_late(0)
+        return self._queue.get()
+
+    def _send_late(self, seconds: float) -> None:
+        """Wait, then send again what is late; or give it up."""
+        if self._wait(seconds):
+            late, self._late = self._late, []
+            self._give_up(late)
+        else:
+            self._send([])
 
     def _send_with(self, item: tuple[Sender, Events] | Finish) -> bool:
         """Send an item, with all that came meanwhile; tells whether there is more to come."""
@@ -236,17 +283,24 @@ class Publisher:
         return following is not None
 
     def _send(self, steps: list[_EventsStep | _FinishStep]) -> None:
-        """Send steps, in one round trip if all goes well, until each is over."""
+        """Send steps, and what is late, in one round trip if all goes well, until each is over or late."""
+        steps, self._late = [*self._late, *steps], []
         refusal = Backoff("events")
         while steps:
             left = persistently(partial(self._round_trip, steps), self._backoff, self._wait)
             if left is None:
                 self._give_up(steps)
                 return
+            if not any(isinstance(step, _EventsStep) for step in left):
+                self._late = left
+                break
+            # Later events of the same senders must not overtake these.
             steps = left
-            if steps and self._wait(refusal.pause()):
+            if self._wait(refusal.pause()):
                 self._give_up(steps)
                 return
+        if not self._late:
+            self._late_pauses.worked()
 
     def _round_trip(self, steps: list[_EventsStep | _FinishStep]) -> list[_EventsStep | _FinishStep]:
         """Send steps; gives those that are to be sent again."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from fleetgraph.errors import EncodeError, GraphBubbleUp, GraphMismatch
 from fleetgraph.lookup import GraphRegistry
-from fleetgraph.pregel.execute import aexecute, execute
+from fleetgraph.pregel.execute import aexecute, execute, node_cancelled
 from fleetgraph.pregel.program import Program
 from fleetgraph.pregel.task import Task, Write
 from fleetgraph.wire.codec import Codec
@@ -17,6 +18,9 @@ from fleetgraph.wire.tasks import from_message
 from fleetgraph.wire.transitions import Route
 from fleetgraph.worker.emitter import TaskEmitter
 from fleetgraph.worker.publisher import Publisher, Sender
+
+HEARTBEATS_PER_LEASE: Final = 3
+"""So that a lost heartbeat, or two, don't cost a worker its tasks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +98,17 @@ class Runner:
         except Exception as error:
             return self.failed(route, error)
 
-    def failed(self, route: Route, error: BaseException, writes: list[Write] | None = None) -> Result:
+    def failed(self, route: Route, error: BaseException, task: Task | None = None) -> Result:
         """The result of an attempt that raised `error`, or of one that could not even begin.
 
-        `writes` are those it had made before a path function behind the node failed.
+        Args:
+            route: Which attempt.
+            error: What it raised. A node that is cancelled because nobody waits for it may end so too.
+            task: What it ran. Its writes are those it had made before a path function behind the node failed.
         """
+        writes = None if task is None else task.writes
+        if task is not None and isinstance(error, asyncio.CancelledError):
+            error = node_cancelled(task.name, error)
         outcome = Outcome(route.run, route.task, route.attempt, self._worker, writes or None, error)
         try:
             encoded = self._codec.encode_outcome(outcome)

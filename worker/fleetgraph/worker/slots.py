@@ -7,11 +7,9 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any
 
 logger = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 
 class CodeThreads:
@@ -73,8 +71,8 @@ class LoopThread:
         self._loop = asyncio.new_event_loop()
         self._thread.start()
 
-    def submit(self, work: Coroutine[Any, Any, T], done: Callable[[T | None, BaseException | None], None]) -> Running:
-        """Run `work` on the loop; `done`, which must not raise or block, gets its result or else its error."""
+    def submit(self, work: Coroutine[Any, Any, object], done: Callable[[BaseException | None], None]) -> Running:
+        """Run `work` on the loop; `done`, which must not raise or block, gets its error, or None if it has none."""
         running = Running(self._loop)
         self._loop.call_soon_threadsafe(running.start, work, done)
         return running
@@ -119,10 +117,10 @@ class Running:
         self._loop = loop
         self._task: asyncio.Task[Any] | None = None
 
-    def start(self, work: Coroutine[Any, Any, T], done: Callable[[T | None, BaseException | None], None]) -> None:
+    def start(self, work: Coroutine[Any, Any, object], done: Callable[[BaseException | None], None]) -> None:
         """Start it; on the event loop."""
         self._task = self._loop.create_task(_held_back(work))
-        self._task.add_done_callback(lambda task: done(*_ending(task)))
+        self._task.add_done_callback(lambda task: done(_ending(task)))
 
     def cancel(self) -> None:
         """Cancel it, if it still runs."""
@@ -133,15 +131,15 @@ class Running:
             self._task.cancel()
 
 
-async def _held_back(work: Coroutine[Any, Any, T]) -> tuple[T | None, BaseException | None]:
+async def _held_back(work: Coroutine[Any, Any, object]) -> BaseException | None:
     """Await `work`, and return what it raises: asyncio lets some exceptions end the whole loop."""
     try:
-        return await work, None
-    except asyncio.CancelledError:
-        raise
+        await work
     except BaseException as error:
-        return None, error
+        return error
+    return None
 
 
-def _ending(task: asyncio.Task[tuple[T | None, BaseException | None]]) -> tuple[T | None, BaseException | None]:
-    return (None, asyncio.CancelledError()) if task.cancelled() else task.result()
+def _ending(task: asyncio.Task[BaseException | None]) -> BaseException | None:
+    # One that is cancelled before it begins can't return anything.
+    return asyncio.CancelledError() if task.cancelled() else task.result()

@@ -34,15 +34,12 @@ from fleetgraph.wire.transitions import (
     heartbeat,
 )
 from fleetgraph.worker.publisher import Publisher, Sender
-from fleetgraph.worker.running import Attempt, Result, Runner, log_fields
+from fleetgraph.worker.running import HEARTBEATS_PER_LEASE, Attempt, Result, Runner, log_fields
 
 logger = logging.getLogger(__name__)
 
 GRAPHS_VARIABLE = "FLEETGRAPH_GRAPHS"
 """Names the graphs a stock worker has: references as for `fleetgraph worker`, separated by commas or blanks."""
-
-HEARTBEAT_SECONDS = LEASE.total_seconds() / 3
-"""So that a lost heartbeat, or two, don't cost it the task."""
 
 
 def run_task(message: bytes) -> None:
@@ -92,8 +89,13 @@ class _Run:
         self._heart = threading.Thread(target=self._beat_until_over, name="fleetgraph-heart", daemon=True)
 
     def run(self, message: bytes) -> BaseException | None:
-        """Run it; gives the error it failed with."""
+        """Run it, unless somebody else does by now, or nobody is to; gives the error it failed with."""
         self._beat()  # before the graphs are loaded, which may take longer than a lease
+        if self.sender.refused:
+            logger.info(
+                "job %s: nobody waits for it any longer", self._claim.job, extra=log_fields("task-lost", self._route)
+            )
+            return None
         self._heart.start()
         self._publisher.start()
         try:
@@ -115,7 +117,7 @@ class _Run:
             attempt = self._runner.prepare(message, self.sender)
             writes = asyncio.run(attempt.arun()) if attempt.is_async else attempt.run()
         except BaseException as error:
-            self._result = self._runner.failed(self._route, error, attempt and attempt.task.writes)
+            self._result = self._runner.failed(self._route, error, attempt and attempt.task)
             return error
         self._result = self._runner.succeeded(self._route, attempt.task.name, writes)
         return None
@@ -156,7 +158,7 @@ class _Run:
 
     def _beat_until_over(self) -> None:
         try:
-            while not self._over.wait(HEARTBEAT_SECONDS):
+            while not self._over.wait(LEASE.total_seconds() / HEARTBEATS_PER_LEASE):
                 self._beat()
         except BaseException as error:
             self._crashed(error)

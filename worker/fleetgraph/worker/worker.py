@@ -21,7 +21,7 @@ from rq.worker_registration import register
 
 from fleetgraph.errors import FleetError
 from fleetgraph.lookup import GraphRegistry
-from fleetgraph.pregel.task import Write
+from fleetgraph.pregel.task import Task
 from fleetgraph.wire import keys
 from fleetgraph.wire.connection import SOCKET_TIMEOUT_SECONDS, configure
 from fleetgraph.wire.outages import Backoff, is_out_of_memory, is_refusal, will_pass
@@ -33,6 +33,7 @@ from fleetgraph.wire.transitions import (
     Claim,
     Finished,
     Refusal,
+    Route,
     adopt,
     claim,
     execute,
@@ -42,7 +43,7 @@ from fleetgraph.wire.transitions import (
 )
 from fleetgraph.worker.held import HeldTask, HeldTasks
 from fleetgraph.worker.publisher import Publisher
-from fleetgraph.worker.running import Attempt, Result, Runner, failure_text, log_fields
+from fleetgraph.worker.running import HEARTBEATS_PER_LEASE, Attempt, Result, Runner, failure_text, log_fields
 from fleetgraph.worker.slots import CodeThreads, LoopThread
 
 logger = logging.getLogger(__name__)
@@ -52,9 +53,6 @@ BLOCK_SECONDS = 1.0
 
 SIGNAL_SECONDS = 0.5
 """How late a signal may be noticed, in the rare case that the system does not wake the main thread for it."""
-
-HEARTBEATS_PER_LEASE = 3
-"""So that a lost heartbeat, or two, don't cost a worker its tasks."""
 
 OUTAGE_SECONDS = 10.0
 """How long a worker that is to stop waits for a Redis that does not answer, before it gives up what it holds."""
@@ -98,7 +96,6 @@ class FleetWorker(BaseWorker):
             serializer=MsgpackSerializer,
         )
         self.queue_name = queue_name
-        self.concurrency = concurrency
         self.error: BaseException | None = None
         """What made it stop, if nobody asked it to."""
         self._redis: redis.Redis = connection
@@ -427,9 +424,7 @@ class FleetWorker(BaseWorker):
         else:
             self._ended(task, attempt, None)
 
-    def _ended_on_loop(
-        self, task: HeldTask, attempt: Attempt, writes: list[Write] | None, error: BaseException | None
-    ) -> None:
+    def _ended_on_loop(self, task: HeldTask, attempt: Attempt, error: BaseException | None) -> None:
         # Encoding what it wrote may take a while; the loop has other things to do.
         self._code.submit(partial(self._ended, task, attempt, error))
 
@@ -437,20 +432,19 @@ class FleetWorker(BaseWorker):
         """Hand in the result of a task; in a code thread."""
         route = task.claim.route
         node = "" if attempt is None else attempt.task.name
-        writes = [] if attempt is None else attempt.task.writes
-        if route is None or error is not None:
+        if route is None or attempt is None or error is not None:
             error = error or FleetError("no task")
-            task.result = self._failed(route, error, writes)
+            task.result = self._failed(route, error, attempt and attempt.task)
         else:
-            task.result = self._runner.succeeded(route, node, writes)
+            task.result = self._runner.succeeded(route, node, attempt.task.writes)
         if task.result.failure is not None and not task.lost:
             logger.info("job %s failed: %r", task.claim.job, error, extra=log_fields("task-failed", route, node=node))
         self._publisher.finish(task)
 
-    def _failed(self, route: Any, error: BaseException, writes: list[Write]) -> Result:
+    def _failed(self, route: Route | None, error: BaseException, task: Task | None) -> Result:
         if route is None:
             return Result(b"", failure_text(error))
-        return self._runner.failed(route, error, writes)
+        return self._runner.failed(route, error, task)
 
     def _settle(self, task: HeldTask, result: Result) -> Call[Finished | Refusal]:
         sender = task.sender
