@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 import redis
 
+from fleetgraph.coordinator import Run
 from fleetgraph.errors import EventsLost
 from fleetgraph.fleet import Fleet
 from fleetgraph.redis_server import RedisServer
 from fleetgraph.wire import keys
 from tests.fleet import gates
 from tests.fleet.graphs.talk import graph
-from tests.fleet.observing import ALL_MODES, Watched, comparable, cut_subscribers, new_key
+from tests.fleet.observing import ALL_MODES, Running, Watched, comparable, cut_subscribers, new_key
 from tests.fleet.processes import Worker, started
 from tests.waiting import wait_until
 
@@ -155,14 +156,32 @@ async def test_a_run_does_not_wait_for_its_async_reader(fleet: Fleet, client: re
     assert comparable(chunks) == in_process(value)
 
 
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+def test_a_coordinator_that_is_slow_to_begin_is_waited_for(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, is_async: bool
+) -> None:
+    looks: list[str] = []
+    monkeypatch.setattr(fleet, "_check", looks.append)
+    begin = Run.begin
+
+    def late(run: Run) -> list[Any]:
+        wait_until(lambda: len(looks) >= 2)  # after each of which the reader has found an empty log
+        return begin(run)
+
+    monkeypatch.setattr(Run, "begin", late)
+    value = given(new_key(), pauses=[])
+    run = Running(graph.on(fleet), value, is_async=is_async)
+    assert run.result()["said"] == WORDS + 1
+    assert comparable(run.chunks) == in_process(value)
+
+
 @pytest.fixture(scope="module")
 def strict_server() -> Iterator[RedisServer]:
     """A Redis that has little patience with slow readers, and trims logs to the letter."""
-    config = {
-        "client-output-buffer-limit": "pubsub 64kb 0 0",
-        "stream-node-max-entries": "1",
-    }
-    with RedisServer(config=config) as server:
+    with RedisServer() as server:
+        with server.client() as client:
+            client.config_set("client-output-buffer-limit", "pubsub 64kb 0 0")
+            client.config_set("stream-node-max-entries", 1)
         yield server
 
 
@@ -182,7 +201,7 @@ def strict_client(strict_server: RedisServer, strict_worker: Worker) -> Iterator
 def test_a_reader_whom_redis_cuts_for_its_slowness_misses_nothing(
     strict_server: RedisServer, strict_client: redis.Redis
 ) -> None:
-    value = given(new_key(), pauses=[], words=100, size=100_000)  # more than the sockets between them can hold
+    value = given(new_key(), pauses=[], words=100, size=400_000)  # more than the sockets between them can hold
     with Fleet(strict_server.url, queue="strict") as fleet:
         stream = graph.on(fleet).stream(value, stream_mode=ALL_MODES)
         chunks = [next(stream)]

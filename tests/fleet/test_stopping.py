@@ -28,15 +28,26 @@ ONCE = "tests.fleet.graphs.hold:once"
 KILLER = "tests.fleet.graphs.failing:killer"
 
 
-def takes_no_tasks(client: redis.Redis, worker: Worker) -> bool:
-    """Whether the worker has stopped to ask for tasks, which it does every second, in a command that waits for them."""
+ASKING = "blmove"
+"""The command in which a worker waits for tasks: for a second, again and again, on a connection of its own."""
+
+
+def asking_connection(client: redis.Redis, worker: Worker) -> str | None:
+    """Redis's id of the connection on which a worker waits for tasks just now."""
     ports = {connection.laddr.port for connection in psutil.Process(worker.pid).net_connections("tcp")}
-    asking = [
-        one
-        for one in client.client_list()
-        if one["cmd"] == "blmove" and one["name"] != gates.CLIENT_NAME and int(one["addr"].rpartition(":")[2]) in ports
-    ]
-    return bool(asking) and all("b" not in one["flags"] and int(one["idle"]) >= 2 for one in asking)
+    for one in client.client_list():
+        of_worker = int(one["addr"].rpartition(":")[2]) in ports and one["name"] != gates.CLIENT_NAME
+        if of_worker and one["cmd"] == ASKING:
+            return one["id"]
+    return None
+
+
+def is_no_longer_asking(client: redis.Redis, connection: str) -> bool:
+    """Whether nobody waits for tasks on a connection any more, or intends to."""
+    for one in client.client_list():
+        if one["id"] == connection and one["cmd"] == ASKING:
+            return "b" not in one["flags"] and int(one["idle"]) >= 2
+    return True
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -56,8 +67,9 @@ def test_sigterm_lets_a_worker_finish_what_it_holds_and_take_nothing_new(
         first = Running(hold.graph.on(fleet), {"key": held, "count": 2})
         wait_until(lambda: gates.arrived(f"{held}:1") and gates.arrived(f"{held}:2"))
 
+        connection = wait_until(lambda: asking_connection(client, leaving))
         leaving.signal(signal.SIGTERM)
-        wait_until(lambda: takes_no_tasks(client, leaving))
+        wait_until(lambda: is_no_longer_asking(client, connection))
         second = Running(hold.graph.on(fleet), {"key": late, "count": 2})
         wait_until(lambda: client.llen(keys.rq_queue(queue)) == 1)  # the task that fans out
 

@@ -44,13 +44,14 @@ def graph_of(**nodes: Callable[..., Any]) -> CompiledStateGraph:
 class Desk:
     """Gives tasks to workers and takes their outcomes, as the coordinator of one run does."""
 
-    def __init__(self, client: redis.Redis, graph: CompiledStateGraph, run: str = "run1") -> None:
+    def __init__(self, client: redis.Redis, graph: CompiledStateGraph, run: str = "run1", name: str = NAME) -> None:
         self.client = client
         self.graph = graph
         self.run = run
+        self.name = name
         self.id = "desk"
         self.registry = GraphRegistry()
-        self.registry.add_graph(graph, NAME)
+        self.registry.add_graph(graph, name)
         client.hset(keys.run(run), mapping={"status": "running", "epoch": 1, "coordinator": self.id})
         client.expire(keys.run(run), 60)
 
@@ -58,7 +59,7 @@ class Desk:
         fields: dict[str, Any] = {
             "run": self.run,
             "inbox": self.id,
-            "graph": GraphRef(NAME, self.graph.program.fingerprint),
+            "graph": GraphRef(self.name, self.graph.program.fingerprint),
             "attempt": 1,
             "modes": ("custom", "messages"),
             "id": task,

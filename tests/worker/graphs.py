@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 from pathlib import Path
@@ -13,6 +14,10 @@ from fleetgraph.graph import StateGraph
 
 FOLDER = "FLEETGRAPH_TEST_FOLDER"
 """Environment variable: where the files are."""
+
+
+NAME = "tests.worker.graphs:graph"
+"""Where workers find it."""
 
 
 class State(TypedDict):
@@ -34,6 +39,10 @@ def failing(state: State) -> dict[str, Any]:
     raise ValueError("a reason")
 
 
+async def cancelled(state: State) -> dict[str, Any]:
+    raise asyncio.CancelledError
+
+
 def held(state: State) -> dict[str, Any]:
     """Tell that it began, and go on when the test says so."""
     folder = Path(os.environ[FOLDER])
@@ -45,7 +54,7 @@ def held(state: State) -> dict[str, Any]:
 
 
 builder = StateGraph(State)
-for node in (echo, aecho, failing, held):
+for node in (echo, aecho, failing, cancelled, held):
     builder.add_node(node.__name__, node)
     builder.add_edge(START, node.__name__)
 graph = builder.compile()

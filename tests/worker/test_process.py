@@ -23,7 +23,6 @@ from tests.worker import graphs
 from tests.worker.conftest import QUEUE, Desk
 
 REPOSITORY = Path(__file__).parent.parent.parent
-REFERENCE = "tests.worker.graphs:graph"
 
 PROGRAM = """
 import json, sys
@@ -46,7 +45,7 @@ def spawn(redis_url: str, tmp_path: Path) -> Iterator[Spawn]:
             import json
 
             process = subprocess.Popen(
-                [sys.executable, "-c", PROGRAM, json.dumps([refs or [REFERENCE], url, {"queue": QUEUE, **options}])],
+                [sys.executable, "-c", PROGRAM, json.dumps([refs or [graphs.NAME], url, {"queue": QUEUE, **options}])],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -68,7 +67,7 @@ def spawn(redis_url: str, tmp_path: Path) -> Iterator[Spawn]:
 
 @pytest.fixture
 def desk(redis_client: redis.Redis) -> Desk:
-    return Desk(redis_client, graphs.graph)
+    return Desk(redis_client, graphs.graph, name=graphs.NAME)
 
 
 def first_line(process: subprocess.Popen[str]) -> str:
@@ -79,7 +78,7 @@ def first_line(process: subprocess.Popen[str]) -> str:
 def test_a_worker_process_announces_itself_and_works(spawn: Spawn, desk: Desk) -> None:
     process = spawn(name="w1")
 
-    assert first_line(process) == f"fleetgraph worker w1: ready, graphs: {REFERENCE}, queue: {QUEUE}\n"
+    assert first_line(process) == f"fleetgraph worker w1: ready, graphs: {graphs.NAME}, queue: {QUEUE}\n"
     desk.give("echo", "1")
     desk.give("aecho", "2")
     desk.give("failing", "3")

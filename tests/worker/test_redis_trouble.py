@@ -17,8 +17,9 @@ from fleetgraph.lookup import GraphRegistry
 from fleetgraph.redis_server import RedisServer
 from fleetgraph.wire import keys
 from fleetgraph.wire.connection import connect
-from fleetgraph.wire.transitions import execute, lost
+from fleetgraph.wire.transitions import Call, Claim, Finished, Refusal, Route, execute, finish, lost
 from fleetgraph.worker import FleetWorker, publisher
+from fleetgraph.worker.publisher import Sender
 from tests.waiting import wait_until
 from tests.worker.conftest import NAME, QUEUE, Desk, Started, actions, graph_of
 from tests.worker.proxy import LosingProxy
@@ -269,6 +270,87 @@ def test_without_memory_tasks_finish_and_events_fail_their_task(
         assert "OOM" in str(error) or "maxmemory" in str(error)
         assert desk.events() == []
         client.config_set("maxmemory", "0")
+
+
+def test_events_that_redis_forgot_fail_their_task_and_hold_up_no_other(
+    redis_client: redis.Redis,
+    redis_server: RedisServer,
+    at: Callable[..., FleetWorker],
+    gate: Started,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(publisher, "REFUSAL_SECONDS", 1000)
+
+    def waiting(state: Any) -> Any:
+        get_stream_writer()("sent")
+        gate.wait()
+        return {"items": []}
+
+    desk = Desk(redis_client, graph_of(waiting=waiting, talking=talking))
+    worker = at(redis_server.url, desk)
+    desk.give("waiting", "forgotten")
+    wait_until(lambda: gate.now == 1 and desk.events())
+    assert redis_client.delete(keys.sent(desk.run)) == 1
+    gate.release()
+    wait_until(lambda: gate.now == 0)
+
+    desk.give("talking", *"123")
+    others = desk.outcomes(3)
+    monkeypatch.setattr(publisher, "REFUSAL_SECONDS", 0.1)
+    found = desk.outcomes(4)
+    worker.stop()
+    worker.join()
+
+    assert {task: outcome.error for task, outcome in others.items()} == dict.fromkeys("123")
+    error = found["forgotten"].error
+    assert isinstance(error, FleetError)
+    assert "events of task forgotten did not arrive" in str(error)
+    assert actions(caplog).count("events-lost") == 1
+    assert worker.error is None
+
+
+class Ending:
+    """A finish of a task whose events never arrived."""
+
+    def __init__(self, route: Route) -> None:
+        self.sender = Sender(route, items=1)
+        self.answer: Finished | None = None
+
+    def call(self) -> Call[Finished | Refusal]:
+        items = self.sender.items if self.sender.error is None else None
+        claim = Claim("run1-t-1", self.sender.route, b"")
+        return finish(QUEUE, "w", claim, b"outcome", failure=None, items=items, settle=False)
+
+    def done(self, finished: Finished | None) -> None:
+        self.answer = finished
+
+
+@pytest.mark.parametrize("gives_up", [True, False])
+def test_a_publisher_that_stops_sends_what_is_late(
+    redis_client: redis.Redis, monkeypatch: pytest.MonkeyPatch, gives_up: bool
+) -> None:
+    monkeypatch.setattr(publisher, "REFUSAL_SECONDS", 1000 if gives_up else 0.2)
+    desk = Desk(redis_client, graph_of(talking=talking))
+    redis_client.hset(keys.tasks(desk.run), "t", 1)
+    redis_client.expire(keys.tasks(desk.run), 60)
+    ending = Ending(Route(desk.run, "t", 1, desk.id))
+    over = threading.Event()
+    crashes: list[BaseException] = []
+    sending = publisher.Publisher(
+        redis_client, crashed=crashes.append, wait=lambda seconds: gives_up or over.wait(seconds)
+    )
+    sending.start()
+
+    sending.finish(ending)
+    sending.stop()
+
+    assert crashes == []
+    if gives_up:
+        assert ending.answer is None
+    else:
+        assert ending.answer == Finished(True, [])
+        assert "did not arrive" in str(ending.sender.error)
 
 
 def test_an_idle_worker_takes_tasks_from_a_full_redis(server: RedisServer, at: Callable[..., FleetWorker]) -> None:

@@ -15,15 +15,16 @@ import redis
 from rq.job import Job, JobStatus
 from rq.registry import FailedJobRegistry, StartedJobRegistry
 
-from fleetgraph.errors import DecodeError, FleetError, GraphMismatch
+from fleetgraph.errors import DecodeError, FleetError, GraphMismatch, NodeCancelledError
 from fleetgraph.wire import keys
+from fleetgraph.wire.connection import connect
 from fleetgraph.wire.messages import GraphRef
 from fleetgraph.wire.rq_serializer import MsgpackSerializer
 from fleetgraph.wire.transitions import Dispatch, execute, lost
-from fleetgraph.worker import run_task
+from fleetgraph.worker import run_task, stock
 from tests.waiting import wait_until
 from tests.worker import graphs
-from tests.worker.conftest import QUEUE, Desk
+from tests.worker.conftest import QUEUE, Desk, actions
 
 REPOSITORY = Path(__file__).parent.parent.parent
 
@@ -36,7 +37,7 @@ def stock_worker(redis_url: str, tmp_path: Path) -> Iterator[Callable[[], subpro
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(["shared", "worker", "coordinator", "."]),
-        "FLEETGRAPH_GRAPHS": "tests.worker.graphs:graph",
+        "FLEETGRAPH_GRAPHS": graphs.NAME,
         graphs.FOLDER: str(tmp_path),
     }
     with ExitStack() as stack:
@@ -61,14 +62,7 @@ def kill_all(process: subprocess.Popen[str]) -> None:
 
 @pytest.fixture
 def desk(redis_client: redis.Redis) -> Desk:
-    made = Desk(redis_client, graphs.graph)
-    name = "tests.worker.graphs:graph"
-    made.registry.add_graph(graphs.graph, name)
-    give = made.give
-    made.give = lambda node, *tasks, **changed: give(  # pyright: ignore
-        node, *tasks, **{"graph": GraphRef(name, graphs.graph.program.fingerprint), **changed}
-    )
-    return made
+    return Desk(redis_client, graphs.graph, name=graphs.NAME)
 
 
 def test_a_stock_worker_runs_tasks(
@@ -80,17 +74,19 @@ def test_a_stock_worker_runs_tasks(
     desk.give("aecho", "2")
     desk.give("failing", "3")
     desk.put([Dispatch("4", 1, "graph", "echo", 1, b"\xc1")])
-    desk.give("echo", "5", graph=GraphRef("tests.worker.graphs:graph", "another"))
+    desk.give("echo", "5", graph=GraphRef(graphs.NAME, "another"))
+    desk.give("cancelled", "6")
 
-    found = desk.outcomes(5, timeout=45)
+    found = desk.outcomes(6, timeout=45)
     assert found["1"].writes == [("items", ["echo 1"])]
     assert found["2"].writes == [("items", ["aecho 2"])]
     assert repr(found["3"].error) == "ValueError('a reason')"
     assert isinstance(found["4"].error, DecodeError)
     assert isinstance(found["5"].error, GraphMismatch)
+    assert isinstance(found["6"].error, NodeCancelledError)
     assert [event.payload for event in desk.events()] == ["echoing"]
     failed = FailedJobRegistry(QUEUE, connection=redis_client, serializer=MsgpackSerializer)
-    wait_until(lambda: sorted(failed.get_job_ids()) == ["run1-3-1", "run1-4-1", "run1-5-1"], timeout=20)
+    wait_until(lambda: sorted(failed.get_job_ids()) == [f"run1-{task}-1" for task in "3456"], timeout=20)
     result = Job.fetch("run1-3-1", connection=redis_client, serializer=MsgpackSerializer).latest_result()
     assert result is not None
     assert "ValueError: a reason" in str(result.exc_string)
@@ -122,3 +118,22 @@ def children(pid: int) -> list[int]:
 def test_run_task_is_for_rq_workers() -> None:
     with pytest.raises(FleetError, match="inside an RQ worker"):
         run_task(b"")
+
+
+def test_a_task_that_somebody_else_runs_by_now_is_not_run(
+    desk: Desk, redis_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("FLEETGRAPH_GRAPHS", graphs.NAME)
+    monkeypatch.setenv(graphs.FOLDER, str(tmp_path))
+    (tmp_path / "go").touch()
+    desk.give("held", "1")
+    desk.client.hset(keys.tasks(desk.run), "1", 2)
+
+    with connect(redis_url) as client:
+        job = Job.fetch("run1-1-1", client, MsgpackSerializer)
+        monkeypatch.setattr(stock, "get_current_job", lambda: job)
+        run_task(*job.args)
+
+    assert not (tmp_path / "1.began").exists()
+    assert desk.client.llen(keys.inbox(desk.id)) == 0
+    assert "task-lost" in actions(caplog)

@@ -13,7 +13,7 @@ from rq import Queue
 from rq.registry import FailedJobRegistry
 
 from fleetgraph.config import get_stream_writer
-from fleetgraph.errors import DecodeError, EncodeError, GraphMismatch
+from fleetgraph.errors import DecodeError, EncodeError, GraphMismatch, NodeCancelledError
 from fleetgraph.wire import keys
 from fleetgraph.wire.messages import GraphRef
 from fleetgraph.wire.transitions import Dispatch
@@ -129,9 +129,7 @@ class Odd(Exception):
     """An exception of the application."""
 
 
-@pytest.mark.parametrize(
-    "error", [ValueError("no"), Odd("odd"), SystemExit(3), KeyboardInterrupt(), asyncio.CancelledError()]
-)
+@pytest.mark.parametrize("error", [ValueError("no"), Odd("odd"), SystemExit(3), KeyboardInterrupt(), GeneratorExit()])
 @pytest.mark.parametrize("kind", ["sync", "async"])
 def test_whatever_a_node_raises_fails_its_task_only(
     desk_for: DeskFor, start_worker: Start, error: BaseException, kind: str
@@ -153,6 +151,37 @@ def test_whatever_a_node_raises_fails_its_task_only(
     assert found.writes is None
     assert type(error).__name__ in repr(found.error)
     assert desk.outcomes(3)["fine"].error is desk.outcomes(3)["well"].error is None
+
+
+async def cancelled(state: Any) -> Any:
+    await asyncio.sleep(0)
+    raise asyncio.CancelledError
+
+
+async def cancelling_itself(state: Any) -> Any:
+    current = asyncio.current_task()
+    assert current is not None
+    current.cancel()
+    await asyncio.sleep(0)
+
+
+def cancelled_in_a_thread(state: Any) -> Any:
+    raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize("node", [cancelled, cancelling_itself, cancelled_in_a_thread])
+def test_a_node_that_cancels_itself_has_failed(
+    desk_for: DeskFor, start_worker: Start, node: Callable[[Any], Any]
+) -> None:
+    desk = desk_for(node=node)
+    start_worker(desk)
+
+    desk.give("node", "t")
+
+    error = desk.outcome("t").error
+    assert isinstance(error, NodeCancelledError)
+    assert str(error) == "Node 'node' raised CancelledError"
+    assert error.__notes__ == ["During task with name 'node' and id 't'"]
 
 
 def test_a_failure_carries_one_note_that_names_the_task(desk_for: DeskFor, start_worker: Start) -> None:
