@@ -228,18 +228,22 @@ class _FleetEngine:
 class _OwnRedis(Fleet):
     """A fleet that starts its own Redis."""
 
-    _started_url: str | None = None
+    _server: RedisServer | None = None
 
     @property
     def url(self) -> str:
         with self._lock:
             if self._url:
                 return self._url
-            if self._started_url is None:
+            if self._server is None:
                 if self._closed:
                     raise FleetError("The fleet is closed.")
-                self._started_url = self._opened.enter_context(RedisServer()).url
-            return self._started_url
+                self._server = self._opened.enter_context(RedisServer())
+            return self._server.url
+
+    def _check(self, queue: str) -> None:
+        if self._server is not None and not self._server.runs:
+            raise FleetError("The Redis that this fleet had started for itself has died, and its runs with it.")
 
 
 class _LocalFleet(_OwnRedis):
@@ -268,6 +272,7 @@ class _LocalFleet(_OwnRedis):
         return group.queue
 
     def _check(self, queue: str) -> None:
+        super()._check(queue)
         for group in list(self._groups.values()):
             if group.queue == queue:
                 group.check()

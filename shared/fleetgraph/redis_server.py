@@ -249,6 +249,11 @@ class RedisServer:
             raise FleetError("the Redis server is not running")
         return self._process.pid
 
+    @property
+    def runs(self) -> bool:
+        """Whether the server was started and has not exited."""
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> Self:
         """Start the server, and return when it answers.
 

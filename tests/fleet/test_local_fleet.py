@@ -18,7 +18,7 @@ from fleetgraph.fleet import Fleet
 from fleetgraph.redis_server import RedisServer
 from fleetgraph.wire import keys
 from tests.fleet import gates
-from tests.fleet.graphs import failing, hold, meeting, memory, rounds
+from tests.fleet.graphs import failing, forks, hold, meeting, memory, rounds
 from tests.fleet.observing import ALL_MODES, Running, comparable, new_key, new_thread, without_expiry
 from tests.fleet.processes import MARK, Process, environment, marked, wait_until_gone
 from tests.waiting import wait_until
@@ -66,6 +66,22 @@ def test_two_graphs_each_have_their_workers(mark: str, local: Fleet) -> None:
     assert second.invoke({"said": "b"}, thread)["log"] == ["heard a", "reply 1", "heard b", "reply 3"]
     assert len(first.invoke(given())["log"]) == 4
     assert len(workers_of(mark)) == 4
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_it_says_so_when_its_redis_is_gone(mark: str, local: Fleet, is_async: bool) -> None:
+    rounds.graph.on(local).invoke(given())  # everything has started
+    with redis.Redis.from_url(local.url) as client:
+        psutil.Process(client.info("server")["process_id"]).kill()
+    with pytest.raises((FleetError, redis.ConnectionError)):
+        if is_async:
+            await rounds.graph.on(local).ainvoke(given())
+        else:
+            rounds.graph.on(local).invoke(given())
+
+
+def test_a_node_may_use_processes_of_its_own(local: Fleet) -> None:
+    assert forks.graph.on(local).invoke({"numbers": [-1, -2]}) == {"numbers": [1, 2]}
 
 
 def test_it_leaves_nothing_in_redis(local: Fleet) -> None:

@@ -83,6 +83,8 @@ def stream(program: Program, request: RunRequest) -> Iterator[Any]:
         emit = LocalEmitter(task, request.format.modes, seen, arrived.put)
         try:
             return task, execute(program, task, emit, request.config, request.context), None
+        except asyncio.CancelledError as error:
+            return task, None, node_cancelled(task.name, error)
         except BaseException as error:
             return task, None, error
 

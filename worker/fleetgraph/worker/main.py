@@ -20,6 +20,8 @@ from fleetgraph.worker.worker import FleetWorker
 
 logger = logging.getLogger(__name__)
 
+_STDIN = 0
+
 OWNERLESS_SECONDS = 5.0
 """How long an owned worker may take to end its nodes once its owner is gone: nobody waits for what they write."""
 
@@ -89,7 +91,9 @@ def _complain(text: str) -> int:
 
 
 def _stop_after_owner(worker: FleetWorker) -> None:
-    sys.stdin.buffer.read()
+    # Not through sys.stdin, whose lock this would hold: a process that a node forks off closes sys.stdin first.
+    while os.read(_STDIN, 4096):
+        pass
     worker.stop()
     time.sleep(OWNERLESS_SECONDS)  # the process ends before, unless a node holds it
     os._exit(1)
