@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
@@ -98,6 +99,12 @@ class Fleet:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.to_thread(self.close)
 
     def close(self) -> None:
         """Cancel the runs that go on and free everything the fleet holds. It can't be used again."""
@@ -239,6 +246,9 @@ class _OwnRedis(Fleet):
                 if self._closed:
                     raise FleetError("The fleet is closed.")
                 self._server = self._opened.enter_context(RedisServer())
+                # A program that ends without closing the fleet ends it all the same, workers before their Redis.
+                atexit.register(self.close)
+                self._opened.callback(atexit.unregister, self.close)
             return self._server.url
 
     def _check(self, queue: str) -> None:

@@ -139,7 +139,7 @@ def check_server(client: redis.Redis) -> None:
         ) from error
     except (redis.ConnectionError, redis.TimeoutError) as error:
         raise RedisUnavailable(
-            f"no Redis answers at {where}: {error}. Start one there (redis-server, or docker run -p "
+            f"no Redis answers at {where}: {str(error).rstrip('.')}. Start one there (redis-server, or docker run -p "
             "6379:6379 valkey/valkey), or pass the URL of one that runs: --redis redis://host:port/0, or "
             "Fleet(url). To try Fleetgraph without one, use Fleet.local() or `fleetgraph demo`: they start "
             "their own."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -66,6 +67,25 @@ def test_two_graphs_each_have_their_workers(mark: str, local: Fleet) -> None:
     assert second.invoke({"said": "b"}, thread)["log"] == ["heard a", "reply 1", "heard b", "reply 3"]
     assert len(first.invoke(given())["log"]) == 4
     assert len(workers_of(mark)) == 4
+
+
+async def test_it_is_an_async_context_manager_too(mark: str) -> None:
+    async with Fleet.local(workers=1) as fleet:
+        assert len((await rounds.graph.on(fleet).ainvoke(given()))["log"]) == 4
+    wait_until_gone(mark)
+
+
+def test_a_program_that_does_not_close_it_ends_cleanly(mark: str, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from tests.fleet.graphs.forks import graph\nfrom fleetgraph.fleet import Fleet\n"
+        "if __name__ == '__main__':\n    print(graph.on(Fleet.local(workers=1)).invoke({'numbers': [-1]}))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], env=environment(), capture_output=True, text=True, timeout=40, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "{'numbers': [1]}\n", "")
+    wait_until_gone(mark)
 
 
 @pytest.mark.parametrize("is_async", [False, True])
