@@ -77,6 +77,9 @@ class Fleet:
         Args:
             workers: Worker processes for each graph.
             concurrency: Tasks that each of them runs at once.
+
+        Raises:
+            ValueError: One of them is below 1.
         """
         return _LocalFleet(workers, concurrency)
 
@@ -232,6 +235,11 @@ class _FleetEngine:
             raise run.error
 
 
+def _check_counts(workers: int, concurrency: int) -> None:
+    if workers < 1 or concurrency < 1:
+        raise ValueError(f"A fleet needs at least one worker, and one slot in each: not {workers} and {concurrency}.")
+
+
 class _OwnRedis(Fleet):
     """A fleet that starts its own Redis."""
 
@@ -259,6 +267,7 @@ class _OwnRedis(Fleet):
 class _LocalFleet(_OwnRedis):
     def __init__(self, workers: int, concurrency: int) -> None:
         super().__init__("")
+        _check_counts(workers, concurrency)
         self._workers = workers
         self._concurrency = concurrency
         self._groups: dict[str, LocalWorkers] = {}
@@ -292,6 +301,7 @@ class _InlineFleet(_OwnRedis):
     def __init__(self, workers: int, concurrency: int, url: str | None) -> None:
         # A queue of its own: other workers on that Redis do not have its graphs, nor its workers theirs.
         super().__init__(url or "", queue=f"{DEFAULT_QUEUE}-inline-{uuid4().hex[:8]}")
+        _check_counts(workers, concurrency)
         self._workers = workers
         self._concurrency = concurrency
         self._working = False

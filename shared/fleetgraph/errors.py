@@ -108,7 +108,8 @@ class GraphMismatch(FleetgraphError):
             have = ", ".join(self.known) or "none"
             return (
                 f"{who} has no graph {self.graph!r} (fingerprint {self.wanted}); it was started with: {have}. "
-                f"Start workers with it: fleetgraph worker {self.graph}"
+                f"Start workers with it: fleetgraph worker {self.graph}. Workers of different graphs need queues of "
+                "their own: --queue NAME, and Fleet(url, queue=NAME)."
             )
         return (
             f"{who} has graph {self.graph!r} in another shape: the caller's fingerprint is {self.wanted}, the "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -35,6 +36,14 @@ def _parser() -> argparse.ArgumentParser:
     worker.add_argument("--queue", default="fleetgraph", help="the queue to listen on; default: %(default)s")
     worker.add_argument("--concurrency", type=_positive, default=8, metavar="N", help="tasks at once; default: 8")
     worker.add_argument("--name", help="what the worker is called; must differ from all others'")
+    worker.add_argument(
+        "--lease",
+        type=float,
+        default=3.0,
+        metavar="SECONDS",
+        help="silence after which the worker's tasks go to another; more than any node holds the interpreter's lock; "
+        "default: 3",
+    )
     worker.add_argument("--owned", action="store_true", help=argparse.SUPPRESS)
     worker.add_argument("--ready-fd", type=int, help=argparse.SUPPRESS)
     worker.set_defaults(run=_run_worker)
@@ -59,6 +68,8 @@ def _positive(text: str) -> int:
 def _run_worker(options: argparse.Namespace) -> int:
     from fleetgraph.worker.main import run_worker
 
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())  # as `python -m` has it, so that app:graph is found in the folder of app.py
     return run_worker(
         options.graphs,
         options.redis,
@@ -67,6 +78,7 @@ def _run_worker(options: argparse.Namespace) -> int:
         name=options.name,
         owned=options.owned,
         ready_fd=options.ready_fd,
+        lease_seconds=options.lease,
     )
 
 

@@ -1,4 +1,7 @@
-"""One run, as the coordinator holds it: a machine, and the Redis calls that carry out what it says."""
+"""One run, as the coordinator holds it: a machine, and the Redis calls that carry out what it says.
+
+Reducers and savers are user code that runs here. Whatever they raise ends their run, SystemExit included, and no other.
+"""
 
 from __future__ import annotations
 
@@ -127,7 +130,7 @@ class Run:
                 raise NotSupported("config['callbacks'] on a fleet: they are objects of this process")
             self._machine = Machine(self.graph.program, self._store.settings(self.request), self._store.load())
             return self._carry_out(self._machine.start(self.request.input))
-        except Exception as error:
+        except BaseException as error:
             return self._abort(error)
 
     def deliver(self, outcome: Outcome) -> list[Call[Any]]:
@@ -142,7 +145,7 @@ class Run:
             else:
                 instructions = self._machine.finished(outcome.task, outcome.writes or [])
             return [*self._carry_out(instructions), *self._dispatch_next()]
-        except Exception as error:
+        except BaseException as error:
             return self._abort(error)
 
     def lose(self, task_id: str, attempt: int) -> list[Call[Any]]:
@@ -155,7 +158,7 @@ class Run:
         known.attempt += 1
         try:
             return [self._dispatch([known])]
-        except Exception as error:
+        except BaseException as error:
             return self._abort(error)
 
     def cancel(self) -> list[Call[Any]]:
@@ -201,7 +204,7 @@ class Run:
                     case Finished(error):
                         status = RunStatus.SUCCESS if error is None else RunStatus.ERROR
                         return [*calls, *self._end(status, error, events)]
-        except Exception as error:  # a saver that fails, a value that can't travel; what came before has happened
+        except BaseException as error:  # a saver that fails, a value that can't travel; what came before has happened
             return [*calls, *self._end(RunStatus.ERROR, error, events)]
         return [*calls, *self._publish(events)]
 

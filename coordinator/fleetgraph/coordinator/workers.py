@@ -11,12 +11,21 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from fleetgraph.wire import keys
-from fleetgraph.wire.transitions import command, execute_all
+from fleetgraph.wire.transitions import WORKER_TTL, command, execute_all
 
 logger = logging.getLogger(__name__)
 
 PATIENCE_SECONDS: Final = 3.0
 """How long tasks may wait on a queue without workers before somebody is told; and then again and again."""
+
+
+_SILENCE_SECONDS: Final = 6
+"""A worker of ours that has not renewed its record for so long, a few leases, is dead."""
+
+
+def _is_alive(ttl: int) -> bool:
+    """Whether a worker's record, of which Redis says that it expires in `ttl` seconds, is that of a living one."""
+    return ttl == -1 or ttl >= WORKER_TTL.total_seconds() - _SILENCE_SECONDS
 
 
 class WorkerWatch:
@@ -52,9 +61,8 @@ class WorkerWatch:
             )
             if not waiting:
                 return 0
-            # The set also names workers that died without signing off; their own records have expired.
-            if workers and any(execute_all(self._client, [command("EXISTS", worker) for worker in workers])):
-                return 0
-            return waiting
+            # The set also names workers that died without signing off; their records expire, or are about to.
+            lives = execute_all(self._client, [command("TTL", worker) for worker in workers]) if workers else []
+            return 0 if any(_is_alive(seconds) for seconds in lives) else waiting
         except RedisError:
             return 0  # the coordinator's own calls tell about a Redis that is away

@@ -25,9 +25,15 @@ OPTIONS: Final[dict[str, Any]] = {
 }
 
 
+def _options(url: str) -> dict[str, Any]:
+    """What a connection to `url` takes: a Unix socket knows no keep-alive."""
+    unix = url.startswith("unix:")
+    return {name: value for name, value in OPTIONS.items() if not (unix and name == "socket_keepalive")}
+
+
 def connect_async(url: str) -> redis.asyncio.Redis:
     """The async twin of `connect`; the client belongs to the event loop that is running."""
-    options: dict[str, Any] = {**OPTIONS, "retry": AsyncRetry(NoBackoff(), 0)}
+    options: dict[str, Any] = {**_options(url), "retry": AsyncRetry(NoBackoff(), 0)}
     return redis.asyncio.Redis.from_url(url, **options)  # pyright: ignore[reportUnknownMemberType]
 
 
@@ -38,7 +44,7 @@ def connect(url: str) -> redis.Redis:
         RedisUnavailable: The URL is none.
     """
     try:
-        return redis.Redis.from_url(url, **OPTIONS)  # pyright: ignore[reportUnknownMemberType]
+        return redis.Redis.from_url(url, **_options(url))  # pyright: ignore[reportUnknownMemberType]
     except ValueError as error:
         raise RedisUnavailable(
             f"{mask_password(url)!r} is no Redis URL: {error}. Write redis://host:6379/0."

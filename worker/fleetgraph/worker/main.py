@@ -16,6 +16,7 @@ from fleetgraph.errors import FleetgraphError
 from fleetgraph.lookup import GraphRegistry
 from fleetgraph.redis_server import check_server
 from fleetgraph.wire.connection import connect
+from fleetgraph.wire.transitions import LEASE
 from fleetgraph.worker.worker import FleetWorker
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,7 @@ def run_worker(
     name: str | None = None,
     owned: bool = False,
     ready_fd: int | None = None,
+    lease_seconds: float = LEASE.total_seconds(),
 ) -> int:
     """Work until SIGTERM or SIGINT; then finish the tasks at hand. A second signal ends the process at once.
 
@@ -53,6 +55,7 @@ def run_worker(
             within seconds, whatever the nodes do.
         ready_fd: Where to write `ready`, instead of printing anything, or else `failed` and on further lines why;
             it is closed then.
+        lease_seconds: How long the worker may show no sign of life until its tasks are given to others.
 
     Returns:
         The process's exit code.
@@ -70,7 +73,7 @@ def run_worker(
     try:
         client = connect(redis_url)
         check_server(client)
-        worker = FleetWorker(queue, client, registry, concurrency, name)
+        worker = FleetWorker(queue, client, registry, concurrency, name, lease_seconds)
         stopping = _StopOnSignal(worker)
         worker.start_in_thread()
     except (FleetgraphError, redis.RedisError, ValueError) as error:
