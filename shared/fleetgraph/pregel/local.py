@@ -91,12 +91,6 @@ def stream(program: Program, request: RunRequest) -> Iterator[Any]:
     def run_and_put(task: Task) -> None:
         arrived.put(run(task))
 
-    def told(outcome: Outcome) -> list[Instruction]:
-        task, writes, error = outcome
-        if error is not None:
-            return machine.failed(task.id, error, task.writes)
-        return machine.finished(task.id, writes or [])
-
     pending = deque(machine.start(request.input))
     try:
         while True:
@@ -108,7 +102,7 @@ def stream(program: Program, request: RunRequest) -> Iterator[Any]:
                         outcome = run(task)
                         if isinstance(outcome[2], KeyboardInterrupt | SystemExit | GeneratorExit):
                             raise outcome[2]
-                        pending.extend(told(outcome))
+                        pending.extend(_tell(machine, outcome))
                     case RunTasks(tasks):
                         if pool is None:
                             pool = ThreadPoolExecutor(width, thread_name_prefix="fleetgraph")
@@ -127,7 +121,7 @@ def stream(program: Program, request: RunRequest) -> Iterator[Any]:
             if isinstance(arrival, Emit):
                 yield request.format.chunk(arrival.mode, arrival.payload)
             else:
-                pending.extend(told(arrival))
+                pending.extend(_tell(machine, arrival))
     finally:
         if pool is not None:
             # Siblings that run can't be stopped; what they wrote is kept for a later run of the same checkpoint. Those
@@ -135,9 +129,16 @@ def stream(program: Program, request: RunRequest) -> Iterator[Any]:
             # thread gets going.
             pool.shutdown(wait=True, cancel_futures=crowded)
             for outcome in _outcomes(arrived):
-                for instruction in told(outcome):
+                for instruction in _tell(machine, outcome):
                     if isinstance(instruction, SaveWrites):
                         _keep(store, instruction)
+
+
+def _tell(machine: Machine, outcome: Outcome) -> list[Instruction]:
+    task, writes, error = outcome
+    if error is not None:
+        return machine.failed(task.id, error, task.writes)
+    return machine.finished(task.id, writes or [])
 
 
 def _keep(store: CheckpointStore, late: SaveWrites) -> None:
@@ -188,12 +189,6 @@ async def astream(program: Program, request: RunRequest) -> AsyncIterator[Any]:
                 outcome = await run(task)
         loop.call_soon_threadsafe(arrived.put_nowait, outcome)  # behind what the task emitted
 
-    def told(outcome: Outcome) -> list[Instruction]:
-        task, writes, error = outcome
-        if error is not None:
-            return machine.failed(task.id, error, task.writes)
-        return machine.finished(task.id, writes or [])
-
     pending = deque(machine.start(request.input))
     try:
         while True:
@@ -202,7 +197,7 @@ async def astream(program: Program, request: RunRequest) -> AsyncIterator[Any]:
                     case Emit(mode, payload):
                         yield request.format.chunk(mode, payload)
                     case RunTasks([task]) if not request.live:
-                        pending.extend(told(await run(task)))
+                        pending.extend(_tell(machine, await run(task)))
                     case RunTasks(tasks):
                         for task in tasks:
                             running.add(child := loop.create_task(run_and_put(task)))
@@ -219,7 +214,7 @@ async def astream(program: Program, request: RunRequest) -> AsyncIterator[Any]:
             if isinstance(arrival, Emit):
                 yield request.format.chunk(arrival.mode, arrival.payload)
             else:
-                pending.extend(told(arrival))
+                pending.extend(_tell(machine, arrival))
     finally:
         for child in running:
             child.cancel()
