@@ -70,11 +70,11 @@ class AnyValue(SingleValue):
         return True
 
 
-class EphemeralValue(SingleValue):
-    """Holds a value for the one superstep that follows its write.
+class GuardedValue(SingleValue):
+    """Base of the channels that may refuse two writes in one superstep.
 
     Args:
-        guard: Whether to refuse two writes in one superstep; without it the last one wins.
+        guard: Whether to refuse them; without it the last one wins.
     """
 
     __slots__ = ("guard",)
@@ -83,19 +83,13 @@ class EphemeralValue(SingleValue):
         super().__init__(typ, key)
         self.guard = guard
 
-    def update(self, values: Sequence[Any]) -> bool:
-        if not values:
-            if self.value is MISSING:
-                return False
-            self.value = MISSING
-            return True
+    def _take(self, values: Sequence[Any]) -> None:
         if self.guard and len(values) != 1:
             raise InvalidUpdateError(
-                f"At key '{self.key}': EphemeralValue(guard=True) can receive only one value per step. "
+                f"At key '{self.key}': {type(self).__name__}(guard=True) can receive only one value per step. "
                 "Use guard=False if you want to store any one of multiple values."
             )
         self.value = values[-1]
-        return True
 
     def from_checkpoint(self, saved: Any) -> Self:
         copy = type(self)(self.typ, self.guard, self.key)
@@ -103,28 +97,30 @@ class EphemeralValue(SingleValue):
         return copy
 
 
-class UntrackedValue(SingleValue):
-    """Holds the last value written, and is never saved in a checkpoint.
+class EphemeralValue(GuardedValue):
+    """Holds a value for the one superstep that follows its write."""
 
-    Args:
-        guard: Whether to refuse two writes in one superstep; without it the last one wins.
-    """
+    __slots__ = ()
 
-    __slots__ = ("guard",)
+    def update(self, values: Sequence[Any]) -> bool:
+        if values:
+            self._take(values)
+            return True
+        if self.value is MISSING:
+            return False
+        self.value = MISSING
+        return True
 
-    def __init__(self, typ: Any = Any, guard: bool = True, key: str = "") -> None:
-        super().__init__(typ, key)
-        self.guard = guard
+
+class UntrackedValue(GuardedValue):
+    """Holds the last value written, and is never saved in a checkpoint."""
+
+    __slots__ = ()
 
     def update(self, values: Sequence[Any]) -> bool:
         if not values:
             return False
-        if self.guard and len(values) != 1:
-            raise InvalidUpdateError(
-                f"At key '{self.key}': UntrackedValue(guard=True) can receive only one value per step. "
-                "Use guard=False if you want to store any one of multiple values."
-            )
-        self.value = values[-1]
+        self._take(values)
         return True
 
     def checkpoint(self) -> Any:
@@ -132,8 +128,3 @@ class UntrackedValue(SingleValue):
 
     def snapshot(self) -> Any:
         return self.value
-
-    def from_checkpoint(self, saved: Any) -> Self:
-        copy = type(self)(self.typ, self.guard, self.key)
-        copy.value = saved
-        return copy
