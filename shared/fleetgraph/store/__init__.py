@@ -1,0 +1,1 @@
+"""Stores: memory that outlives a thread, under namespaces and keys."""
