@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from fleetgraph.channels.base import MISSING
 from fleetgraph.stream.chunks import ChunkFormat, Result
 from fleetgraph.types import GraphOutput
 
@@ -16,16 +17,42 @@ NS = ("sub:1",)
 @pytest.mark.parametrize(
     ("mode", "subgraphs", "version", "expected"),
     [
-        ("updates", False, "v1", {"a": 1}),
-        (["updates"], False, "v1", ("updates", {"a": 1})),
         ("updates", True, "v1", (NS, {"a": 1})),
         (["updates", "values"], True, "v1", (NS, "updates", {"a": 1})),
-        ("updates", False, "v2", {"type": "updates", "ns": NS, "data": {"a": 1}}),
+        ("updates", True, "v2", {"type": "updates", "ns": NS, "data": {"a": 1}}),
         (["updates"], True, "v2", {"type": "updates", "ns": NS, "data": {"a": 1}}),
     ],
 )
-def test_the_envelope(mode: Any, subgraphs: bool, version: Any, expected: Any) -> None:
+def test_the_envelope_of_a_graph_inside(mode: Any, subgraphs: bool, version: Any, expected: Any) -> None:
     assert ChunkFormat.of(mode, subgraphs, version, None, None).chunk("updates", {"a": 1}, NS) == expected
+
+
+@pytest.mark.parametrize(
+    ("mode", "subgraphs", "version", "expected"),
+    [
+        ("updates", False, "v1", {"a": 1}),
+        (["updates"], False, "v1", ("updates", {"a": 1})),
+        ("updates", True, "v1", ((), {"a": 1})),
+        (["updates", "values"], True, "v1", ((), "updates", {"a": 1})),
+        ("updates", False, "v2", {"type": "updates", "ns": (), "data": {"a": 1}}),
+    ],
+)
+def test_the_envelope(mode: Any, subgraphs: bool, version: Any, expected: Any) -> None:
+    assert ChunkFormat.of(mode, subgraphs, version, None, None).chunk("updates", {"a": 1}) == expected
+
+
+@pytest.mark.parametrize("mode", ["values", "updates", "tasks", "checkpoints", "debug"])
+def test_a_graph_inside_is_not_heard_unless_asked_for(mode: Any) -> None:
+    chunks = ChunkFormat.of(mode, False, "v1", None, None)
+    assert chunks.chunk(mode, {"a": 1}, NS) is MISSING
+
+
+def test_a_mode_that_is_only_printed_is_not_yielded(capsys: pytest.CaptureFixture[str]) -> None:
+    chunks = ChunkFormat.of("values", False, "v1", None, None, "updates")
+    assert chunks.chunk("updates", {"a": 1}) is MISSING
+    assert "{'a': 1}" in capsys.readouterr().out
+    assert chunks.chunk("values", {"a": 1}) == {"a": 1}
+    assert capsys.readouterr().out == ""
 
 
 @dataclass
@@ -34,7 +61,9 @@ class Point:
 
 
 def test_v2_gives_states_as_instances_of_their_class() -> None:
-    chunks = ChunkFormat.of("values", False, "v2", lambda v: Point(**v), lambda v: Point(**v))
+    chunks = ChunkFormat.of(
+        ["values", "checkpoints", "debug"], False, "v2", lambda v: Point(**v), lambda v: Point(**v)
+    )
     assert chunks.chunk("values", {"x": 1})["data"] == Point(1)
     checkpoint = {"values": {"x": 1}, "next": ["a"]}
     assert chunks.chunk("checkpoints", checkpoint)["data"]["values"] == Point(1)

@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
+from fleetgraph.channels.base import MISSING
 from fleetgraph.constants import START
+from fleetgraph.pregel.reserved import INTERRUPT
 from fleetgraph.types import STREAM_MODES, GraphOutput, StreamMode
 
 Version = Literal["v1", "v2"]
@@ -34,6 +36,10 @@ class ChunkFormat:
     version: Version
     coerce_output: Coercion | None = None
     coerce_state: Coercion | None = None
+    printed: frozenset[str] = frozenset()
+    """The modes whose chunks are printed."""
+    ns: Namespace = ()
+    """The namespace of the graph that was called."""
 
     @classmethod
     def of(
@@ -43,6 +49,8 @@ class ChunkFormat:
         version: Version,
         coerce_output: Coercion | None,
         coerce_state: Coercion | None,
+        printed: StreamMode | Sequence[StreamMode] = (),
+        ns: Namespace = (),
     ) -> ChunkFormat:
         """The format that a call's arguments ask for.
 
@@ -52,12 +60,27 @@ class ChunkFormat:
         if version not in ("v1", "v2"):
             raise ValueError(f"Unknown version {version!r}: choose 'v1' or 'v2'.")
         modes = (stream_mode,) if isinstance(stream_mode, str) else tuple(stream_mode)
-        check_modes(modes)
+        prints = (printed,) if isinstance(printed, str) else tuple(printed)
+        check_modes((*modes, *prints))
         labelled = isinstance(stream_mode, list)
-        return cls(frozenset(modes), labelled, subgraphs, version, coerce_output, coerce_state)
+        return cls(
+            frozenset(modes), labelled, subgraphs, version, coerce_output, coerce_state, frozenset(prints), ns
+        )
+
+    @property
+    def all_modes(self) -> frozenset[str]:
+        """The modes whose chunks are wanted, to be yielded or to be printed."""
+        return self.modes | self.printed
 
     def chunk(self, mode: str, payload: Any, ns: Namespace = ()) -> Any:
-        """The chunk for one payload."""
+        """The chunk for one payload; MISSING where the caller wants none of it."""
+        if ns != self.ns and not self.subgraphs and mode != "custom":
+            return MISSING
+        if mode in self.printed:
+            place = f"{ns} " if self.subgraphs else ""
+            print(f"\033[1m[{mode}]\033[0m {place}{payload}")
+        if mode not in self.modes:
+            return MISSING
         if self.version == "v2":
             return self._part(mode, payload, ns)
         if self.labelled:
@@ -68,9 +91,9 @@ class ChunkFormat:
         part: dict[str, Any] = {"type": mode, "ns": ns, "data": payload}
         if mode == "values":
             part["interrupts"] = ()
-            if isinstance(payload, Mapping) and "__interrupt__" in payload:
+            if isinstance(payload, Mapping) and INTERRUPT in payload:
                 state = dict(cast("Mapping[str, Any]", payload))
-                part["interrupts"] = tuple(state.pop("__interrupt__"))
+                part["interrupts"] = tuple(state.pop(INTERRUPT))
                 part["data"] = state
             part["data"] = _coerced(part["data"], self.coerce_output)
         elif mode == "checkpoints":
@@ -96,11 +119,16 @@ class Result:
         self.whole = stream_mode == "values"
         self.version = version
         self.last: Any = None
+        self.interrupts: list[Any] = []
         self.chunks: list[Any] = []
 
     def add(self, chunk: Any) -> None:
         if self.whole:
             self.last = chunk
+            if self.version == "v2":
+                self.interrupts += chunk["interrupts"]
+            elif isinstance(chunk, dict) and INTERRUPT in chunk:
+                self.interrupts += cast("dict[str, Any]", chunk)[INTERRUPT]
         else:
             self.chunks.append(chunk)
 
@@ -109,7 +137,9 @@ class Result:
         if not self.whole:
             return self.chunks
         if self.version == "v2":
-            return GraphOutput(None) if self.last is None else GraphOutput(self.last["data"], self.last["interrupts"])
+            return GraphOutput(None if self.last is None else self.last["data"], tuple(self.interrupts))
+        if self.interrupts:
+            return {**self.last, INTERRUPT: self.interrupts}
         return self.last
 
 

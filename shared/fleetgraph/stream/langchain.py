@@ -1,4 +1,4 @@
-"""The callback that hears LangChain's chat models speak."""
+"""Where LangChain meets a task: callbacks that hear its chat models speak, and its tools that return Commands."""
 
 from __future__ import annotations
 
@@ -8,36 +8,61 @@ from uuid import UUID, uuid4
 
 from langchain_core.callbacks import AsyncCallbackManager, BaseCallbackHandler, CallbackManager
 from langchain_core.messages import BaseMessage
+from langchain_core.messages.tool import ToolOutputMixin
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, LLMResult
 
 from fleetgraph.constants import TAG_NOSTREAM
 from fleetgraph.pregel.context import TaskContext
+from fleetgraph.types import Command
 
 T = TypeVar("T")
 
 
+def let_tools_return_commands() -> None:
+    """Make LangChain's tools pass a returned Command on as it is, instead of making a text of it.
+
+    They do so with instances of a class of theirs. Command can't derive from that one without importing LangChain in
+    every program, so its own base class, `ToolOutput`, does from now on.
+    """
+    base: Any = Command.__mro__[1]
+    if base.__name__ == "ToolOutput" and not issubclass(base, ToolOutputMixin):
+        base.__bases__ = (ToolOutputMixin,)
+
+
 def callbacks_for(running: TaskContext) -> CallbackManager | AsyncCallbackManager:
-    """The callbacks of a task's config: the caller's, and ours, with the task's tags and metadata.
+    """The caller's callbacks, for a task's config, with the task's tags and metadata.
 
     A manager hands tags and metadata down to whatever runs inside the node, also where that is called with a config
     of its own.
     """
     manager = AsyncCallbackManager if running.node.is_async else CallbackManager
     callbacks = manager.configure(
-        inheritable_callbacks=running.run_config.get("callbacks"),
+        inheritable_callbacks=running.task.frame.config.get("callbacks"),
         inheritable_tags=running.config["tags"],
         inheritable_metadata=running.metadata,
     )
-    callbacks.add_handler(MessagesHandler(running), inherit=True)
+    # A node that hands its config on to a graph hands on its handler too; that graph's tasks have their own, or none.
+    for handler in [handler for handler in callbacks.handlers if isinstance(handler, UnheardHandler)]:
+        callbacks.remove_handler(handler)
     return callbacks
 
 
-class MessagesHandler(BaseCallbackHandler):
-    """Streams every token of the chat models that run inside one task.
+class UnheardHandler(BaseCallbackHandler):
+    """Makes chat models stream, without telling anybody.
 
     A model asked to `invoke` streams all the same when one of its handlers has the two `tap_output` methods: that is
     how LangChain recognises a handler that wants tokens.
     """
+
+    def tap_output_aiter(self, run_id: UUID, output: AsyncIterator[T]) -> AsyncIterator[T]:
+        return output
+
+    def tap_output_iter(self, run_id: UUID, output: Iterator[T]) -> Iterator[T]:
+        return output
+
+
+class MessagesHandler(UnheardHandler):
+    """Streams every token of the chat models that run inside one task."""
 
     run_inline = True  # a token must be emitted before the model goes on, not whenever a thread gets to it
 
@@ -89,8 +114,19 @@ class MessagesHandler(BaseCallbackHandler):
             message.id = str(uuid4())
         self._emit.message(message, metadata, unless_seen=unless_seen)
 
-    def tap_output_aiter(self, run_id: UUID, output: AsyncIterator[T]) -> AsyncIterator[T]:
-        return output
 
-    def tap_output_iter(self, run_id: UUID, output: Iterator[T]) -> Iterator[T]:
-        return output
+class ProgressHandler(BaseCallbackHandler):
+    """Takes every event of LangChain as a sign that the task gets on, whose timeout counts these."""
+
+    run_inline = True
+
+    def __init__(self, running: TaskContext) -> None:
+        self._running = running
+
+    def _note(self, *args: Any, **kwargs: Any) -> None:
+        self._running.touch()
+
+    on_llm_start = on_chat_model_start = on_llm_new_token = on_llm_end = on_llm_error = _note
+    on_chain_start = on_chain_end = on_chain_error = on_agent_action = on_agent_finish = _note
+    on_tool_start = on_tool_end = on_tool_error = on_text = on_retry = on_custom_event = _note
+    on_retriever_start = on_retriever_end = on_retriever_error = _note

@@ -1,7 +1,7 @@
 """The `messages` mode: chat-model tokens while a node runs, and the messages it returns.
 
-LangChain is optional. Without it installed nothing here does anything; nothing here imports it unless somebody
-streams `messages` or the program uses it already.
+LangChain is optional. Without it installed only `fleetgraph.messages` makes messages; nothing here imports it unless
+somebody streams `messages` or the program uses it already.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import fields, is_dataclass
 from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
@@ -21,32 +22,50 @@ if TYPE_CHECKING:
 
 
 @cache
-def _langchain_installed() -> bool:
+def langchain_installed() -> bool:
+    """Whether there is LangChain to make messages of."""
     return find_spec("langchain_core") is not None
 
 
-def _message_class() -> type | None:
-    """LangChain's BaseMessage, if the program has imported it: else no message can exist."""
-    module = sys.modules.get("langchain_core.messages")
-    return None if module is None else cast("type | None", getattr(module, "BaseMessage", None))
+def _message_classes() -> tuple[type[Any], ...]:
+    """The classes of messages: LangChain's and ours, if the program has imported them; else none can exist."""
+    homes = (("langchain_core.messages", "BaseMessage"), ("fleetgraph.messages", "Message"))
+    found = (getattr(sys.modules.get(module), name, None) for module, name in homes)
+    return tuple(cls for cls in found if cls is not None)
 
 
 def streaming(running: TaskContext) -> AbstractContextManager[None]:
     """While a node runs: lets LangChain code inside it find the task's config, and streams what its models say."""
-    wanted = "messages" in running.emit.modes and _langchain_installed()
-    if not wanted and "langchain_core.runnables.config" not in sys.modules:
+    listening = langchain_installed() and (
+        "messages" in running.emit.modes or running.task.frame.unheard or _has_idle_timeout(running)
+    )
+    if not listening and "langchain_core.runnables.config" not in sys.modules:
         return nullcontext()
-    return _inside_langchain(running, wanted)
+    return _inside_langchain(running, listening)
 
 
 @contextmanager
-def _inside_langchain(running: TaskContext, wanted: bool) -> Generator[None]:
+def _inside_langchain(running: TaskContext, listening: bool) -> Generator[None]:
+    from langchain_core.callbacks import BaseCallbackManager
     from langchain_core.runnables.config import var_child_runnable_config
 
-    if wanted:
-        from fleetgraph.stream.langchain import callbacks_for
+    from fleetgraph.stream.langchain import (
+        MessagesHandler,
+        ProgressHandler,
+        UnheardHandler,
+        callbacks_for,
+        let_tools_return_commands,
+    )
 
-        running.config["callbacks"] = callbacks_for(running)
+    let_tools_return_commands()
+    if listening or isinstance(running.task.frame.config.get("callbacks"), BaseCallbackManager):
+        callbacks = running.config["callbacks"] = callbacks_for(running)
+        if "messages" in running.emit.modes:
+            callbacks.add_handler(MessagesHandler(running), inherit=True)
+        elif running.task.frame.unheard:
+            callbacks.add_handler(UnheardHandler(), inherit=True)
+        if _has_idle_timeout(running):
+            callbacks.add_handler(ProgressHandler(running), inherit=True)
     entered = var_child_runnable_config.set(cast(Any, running.config))
     try:
         yield
@@ -54,50 +73,84 @@ def _inside_langchain(running: TaskContext, wanted: bool) -> Generator[None]:
         var_child_runnable_config.reset(entered)
 
 
+def _has_idle_timeout(running: TaskContext) -> bool:
+    """Whether the time counts that passes without a sign of progress, such as LangChain's callbacks are."""
+    policy = running.task.timeout
+    return policy is not None and policy.idle_timeout is not None and policy.refresh_on == "auto"
+
+
 def saw_input(running: TaskContext) -> None:
     """Remember the messages a node is given, so that returning them again does not stream them."""
-    if "messages" in running.emit.modes and (kind := _message_class()):
-        found = (message.id for message in _messages_in(running.task.input, kind))
-        if ids := [message_id for message_id in found if message_id is not None]:
-            running.emit.saw_messages(ids)
+    if "messages" in running.emit.modes and (ids := known_ids(running.task.input)):
+        running.emit.saw_messages(ids)
 
 
-def emit_returned(running: TaskContext, returned: Any) -> None:
+def known_ids(given: Any) -> list[str]:
+    """The ids of the messages in what a node is given."""
+    if not (kinds := _message_classes()):
+        return []
+    return [message.id for message in _in_values(given, kinds) if message.id is not None]
+
+
+def emit_returned(running: TaskContext, value: Any) -> None:
     """Stream the messages a node returned, but those that were streamed or known before."""
-    if "messages" not in running.emit.modes or not (kind := _message_class()) or running.node.hidden:
-        return
-    for part in _updates_in(returned):
-        for message in _messages_in(part, kind):
-            if message.id is None:
-                message.id = str(uuid4())
+    if "messages" in running.emit.modes and not running.node.hidden:
+        for message in returned(value):
             running.emit.message(message, dict(running.metadata), unless_seen=True)
 
 
+def returned(value: Any) -> list[Any]:
+    """The messages in what a node returned. Those without an id are given one, which the state has then too."""
+    if not (kinds := _message_classes()):
+        return []
+    found = [message for update in _updates_in(value) for message in _in_update(update, kinds)]
+    for message in found:
+        if message.id is None:
+            message.id = str(uuid4())
+    return found
+
+
 def _updates_in(returned: Any) -> list[Any]:
+    """The updates a return value stands for: itself, or those of Commands."""
     if isinstance(returned, Command):
         return [cast("Command[Any]", returned).update]
     if isinstance(returned, list | tuple):
         items = cast("Sequence[Any]", returned)
         if any(isinstance(item, Command) for item in items):
-            return [part for item in items for part in _updates_in(item)]
+            return [cast("Command[Any]", item).update if isinstance(item, Command) else item for item in items]
     return [returned]
 
 
-def _messages_in(value: Any, kind: type) -> Iterator[Any]:
-    """Messages that are the value, or one of its top-level values, or an item of a sequence among those."""
-    if isinstance(value, kind):
-        yield value
-        return
-    for part in _top_level(value):
-        if isinstance(part, kind):
-            yield part
-        elif isinstance(part, Sequence) and not isinstance(part, str | bytes):
-            yield from (item for item in cast("Sequence[Any]", part) if isinstance(item, kind))
+def _in_update(update: Any, kinds: tuple[type[Any], ...]) -> Iterator[Any]:
+    """Messages that are the update, or items of it if it is a sequence, or in its values."""
+    if isinstance(update, kinds):
+        yield update
+    elif isinstance(update, Sequence):
+        yield from _in_sequence(cast("Sequence[Any]", update), kinds)
+    else:
+        yield from _in_values(update, kinds)
 
 
-def _top_level(value: Any) -> Sequence[Any]:
-    if isinstance(value, Mapping):
-        return list(cast("Mapping[Any, Any]", value).values())
-    if isinstance(value, list | tuple):
-        return cast("Sequence[Any]", value)
-    return list(getattr(value, "__dict__", {}).values())
+def _in_values(state: Any, kinds: tuple[type[Any], ...]) -> Iterator[Any]:
+    """Messages that are values of a state, or items of sequences that are."""
+    for value in _values(state):
+        if isinstance(value, kinds):
+            yield value
+        elif isinstance(value, Sequence):
+            yield from _in_sequence(cast("Sequence[Any]", value), kinds)
+
+
+def _in_sequence(items: Sequence[Any], kinds: tuple[type[Any], ...]) -> Iterator[Any]:
+    return iter(()) if isinstance(items, str | bytes) else (item for item in items if isinstance(item, kinds))
+
+
+def _values(state: Any) -> Iterator[Any]:
+    """The values of a mapping, a pydantic model or a dataclass; none of anything else, such as a list."""
+    if isinstance(state, Mapping):
+        yield from cast("Mapping[Any, Any]", state).values()
+    elif is_dataclass(state):
+        for item in fields(state):
+            yield getattr(state, item.name, None)
+    else:
+        for name in getattr(cast("Any", type(state)), "model_fields", ()):
+            yield getattr(state, name, None)
