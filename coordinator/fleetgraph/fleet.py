@@ -14,10 +14,11 @@ from uuid import uuid4
 
 import redis
 
+from fleetgraph.channels.base import MISSING
 from fleetgraph.client.subscription import AsyncSubscription, Subscription
 from fleetgraph.coordinator import Coordinator, Limits, Run
 from fleetgraph.errors import FleetError, GraphNotFound
-from fleetgraph.graph.compiled import CompiledStateGraph, Engine
+from fleetgraph.graph.compiled import CompiledGraph, Engine
 from fleetgraph.local_workers import LocalWorkers
 from fleetgraph.lookup import GraphRegistry, Located, being_loaded, locate
 from fleetgraph.pregel.run import RunRequest
@@ -150,7 +151,7 @@ class Fleet:
 
     # --- running -------------------------------------------------------------------------------------------------
 
-    def engine_for(self, graph: CompiledStateGraph) -> Engine:
+    def engine_for(self, graph: CompiledGraph) -> Engine:
         """What runs a graph on this fleet; `graph.on(fleet)` calls it.
 
         Raises:
@@ -161,14 +162,14 @@ class Fleet:
             self._registry.add_graph(graph, located.name)
         return _FleetEngine(self, graph, located)
 
-    def _locate(self, graph: CompiledStateGraph) -> Located:
+    def _locate(self, graph: CompiledGraph) -> Located:
         return locate(graph)
 
-    def _serve(self, graph: CompiledStateGraph, located: Located) -> str:
+    def _serve(self, graph: CompiledGraph, located: Located) -> str:
         """See to it that workers have the graph. Returns the queue they listen on."""
         return self._queue
 
-    def _new_run(self, graph: CompiledStateGraph, located: Located, request: RunRequest) -> _Started:
+    def _new_run(self, graph: CompiledGraph, located: Located, request: RunRequest) -> _Started:
         with self._lock:
             client, coordinator = self._connected()
             queue = self._serve(graph, located)
@@ -196,12 +197,12 @@ class _Started:
 class _FleetEngine:
     """Runs one graph on one fleet: the caller reads events, the coordinator does the rest."""
 
-    def __init__(self, fleet: Fleet, graph: CompiledStateGraph, located: Located) -> None:
+    def __init__(self, fleet: Fleet, graph: CompiledGraph, located: Located) -> None:
         self._fleet = fleet
         self._graph = graph
         self._located = located
 
-    def stream(self, graph: CompiledStateGraph, request: RunRequest) -> Iterator[Any]:
+    def stream(self, graph: CompiledGraph, request: RunRequest) -> Iterator[Any]:
         started = self._fleet._new_run(self._graph, self._located, request)  # pyright: ignore[reportPrivateUsage]
         run = started.run
         try:
@@ -210,13 +211,14 @@ class _FleetEngine:
                 for event in events:
                     if event.mode == RUN:
                         break
-                    yield request.format.chunk(event.mode, event.payload, event.ns)
+                    if (chunk := request.format.chunk(event.mode, event.payload, event.ns)) is not MISSING:
+                        yield chunk
         finally:
             started.coordinator.cancel(run)
         if run.error is not None:
             raise run.error
 
-    async def astream(self, graph: CompiledStateGraph, request: RunRequest) -> AsyncIterator[Any]:
+    async def astream(self, graph: CompiledGraph, request: RunRequest) -> AsyncIterator[Any]:
         started = await asyncio.to_thread(self._fleet._new_run, self._graph, self._located, request)  # pyright: ignore[reportPrivateUsage]
         run = started.run
         try:
@@ -228,7 +230,8 @@ class _FleetEngine:
                 async for event in events:
                     if event.mode == RUN:
                         break
-                    yield request.format.chunk(event.mode, event.payload, event.ns)
+                    if (chunk := request.format.chunk(event.mode, event.payload, event.ns)) is not MISSING:
+                        yield chunk
         finally:
             await asyncio.to_thread(started.coordinator.cancel, run)
         if run.error is not None:
@@ -272,7 +275,7 @@ class _LocalFleet(_OwnRedis):
         self._concurrency = concurrency
         self._groups: dict[str, LocalWorkers] = {}
 
-    def _locate(self, graph: CompiledStateGraph) -> Located:
+    def _locate(self, graph: CompiledGraph) -> Located:
         located = super()._locate(graph)
         if located.reference.startswith("__main__:"):
             raise GraphNotFound(
@@ -281,7 +284,7 @@ class _LocalFleet(_OwnRedis):
             )
         return located
 
-    def _serve(self, graph: CompiledStateGraph, located: Located) -> str:
+    def _serve(self, graph: CompiledGraph, located: Located) -> str:
         # Workers load their graphs when they start, so each graph gets workers, and a queue, of its own.
         group = self._groups.get(located.name)
         if group is None:
@@ -306,10 +309,10 @@ class _InlineFleet(_OwnRedis):
         self._concurrency = concurrency
         self._working = False
 
-    def _locate(self, graph: CompiledStateGraph) -> Located:
+    def _locate(self, graph: CompiledGraph) -> Located:
         return Located(f"memory:{graph.name}-{id(graph.program):x}", "")
 
-    def _serve(self, graph: CompiledStateGraph, located: Located) -> str:
+    def _serve(self, graph: CompiledGraph, located: Located) -> str:
         if not self._working:
             from fleetgraph.worker import FleetWorker
 

@@ -6,7 +6,13 @@ Errors of the fleet derive from `FleetgraphError` and keep what they know in fie
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+if TYPE_CHECKING:
+    from fleetgraph.types import Interrupt
 
 _DOCS = "https://docs.langchain.com/oss/python/langgraph/errors/"
 
@@ -56,6 +62,95 @@ class ParentCommand(GraphBubbleUp):
     """A `Command` for the parent graph, on its way up."""
 
 
+class GraphInterrupt(GraphBubbleUp):
+    """A node asked something, or the run reached a breakpoint. Never reaches the caller of the outermost graph."""
+
+    def __init__(self, interrupts: Sequence[Interrupt] = ()) -> None:
+        super().__init__(interrupts)
+
+    @property
+    def interrupts(self) -> tuple[Interrupt, ...]:
+        """What was asked; empty at a breakpoint."""
+        return tuple(self.args[0])
+
+
+class NodeInterrupt(GraphInterrupt):
+    """What older nodes raise to ask something. Use `fleetgraph.types.interrupt`."""
+
+    def __init__(self, value: Any, id: str | None = None) -> None:
+        from fleetgraph.types import Interrupt
+
+        super().__init__([Interrupt(value) if id is None else Interrupt(value, id)])
+
+
+class UnknownInterruptError(Exception):
+    """A resume that names no pending interrupt, in a run whose config asks for strictness about that."""
+
+
+class TaskNotFound(Exception):
+    """A task that was to be run is not known."""
+
+
+class GraphDrained(Exception):
+    """The run was asked to stop after a superstep (`RunControl.request_drain`). Running the thread again goes on."""
+
+    @property
+    def reason(self) -> str:
+        """What was given as the reason."""
+        return str(self.args[0]) if self.args else ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeError:
+    """Why a node failed, as its `error_handler` is told."""
+
+    node: str
+    """The node that failed."""
+    error: BaseException
+    """What it raised."""
+
+
+class NodeTimeoutError(Exception):
+    """An attempt of a node took longer than its timeout. No `TimeoutError`, so that retry policies cover it.
+
+    Attributes:
+        kind: Which limit it was: `run` or `idle`.
+        timeout: That limit, in seconds.
+        elapsed: Seconds since the attempt began.
+    """
+
+    def __init__(
+        self,
+        node: str,
+        elapsed: float,
+        *,
+        kind: Literal["idle", "run"],
+        idle_timeout: float | None = None,
+        run_timeout: float | None = None,
+    ) -> None:
+        limit = idle_timeout if kind == "idle" else run_timeout
+        if limit is None:
+            raise ValueError(f"{kind}_timeout is required when kind='{kind}'")
+        what = "idle timeout" if kind == "idle" else "run timeout"
+        idle = " without making progress" if kind == "idle" else ""
+        super().__init__(f"Node '{node}' exceeded its {what} of {limit:.3f}s{idle} (elapsed: {elapsed:.3f}s).")
+        self.node = node
+        self.elapsed = elapsed
+        self.kind = kind
+        self.timeout = limit
+        self.idle_timeout = idle_timeout
+        self.run_timeout = run_timeout
+
+
+INVALID_RESUME: Final = "_fleetgraph_invalid_resume"
+"""Attribute that marks an error of an answer that did not fit."""
+
+
+def is_invalid_resume(error: BaseException) -> bool:
+    """Whether `error` says that an answer did not fit the `response_schema` of its question."""
+    return getattr(error, INVALID_RESUME, False) is True
+
+
 # --- the fleet ---------------------------------------------------------------------------------------------------
 
 
@@ -89,6 +184,10 @@ class DecodeError(FleetgraphError):
 
 class GraphNotFound(FleetgraphError):
     """No graph could be found under a reference or name."""
+
+
+class FunctionNotFound(FleetgraphError):
+    """A process has no `@task` function of the name under which another one called it."""
 
 
 class GraphMismatch(FleetgraphError):
@@ -181,6 +280,25 @@ class TaskLost(FleetgraphError):
         return (
             f"task {self.task} of node {self.node!r} was given to a worker {self.attempts} times, and each time the "
             "worker vanished while it ran it. Look for what the node does to the process: memory, a crash, os._exit."
+        )
+
+
+class CheckpointLost(FleetgraphError):
+    """Values of a checkpoint are gone, though it is still there itself."""
+
+    def __init__(self, thread: str, ns: str, checkpoint_id: str, channels: list[str]) -> None:
+        self.thread = thread
+        self.ns = ns
+        self.checkpoint_id = checkpoint_id
+        self.channels = channels
+        super().__init__(thread, ns, checkpoint_id, channels)
+
+    def __str__(self) -> str:
+        where = f"checkpoint {self.checkpoint_id} of thread {self.thread!r}"
+        return (
+            f"{where}{f', namespace {self.ns!r}' if self.ns else ''}: its values of {', '.join(self.channels)} are "
+            "gone. The thread was deleted, pruned or expired while a run went on with it; or Redis evicted a part of "
+            "it: give that Redis maxmemory-policy noeviction. Delete the thread, or go on from another checkpoint."
         )
 
 

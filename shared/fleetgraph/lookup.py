@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import Any, cast
 
 from fleetgraph.errors import GraphMismatch, GraphNotFound
-from fleetgraph.graph.compiled import CompiledStateGraph
+from fleetgraph.graph.compiled import CompiledGraph
 from fleetgraph.wire.allowlist import collect_types
 from fleetgraph.wire.codec import Codec
 from fleetgraph.wire.messages import GraphRef
@@ -52,7 +52,7 @@ class Located:
     """What to start a worker with, on this machine, so that it has the graph."""
 
 
-def locate(graph: CompiledStateGraph) -> Located:
+def locate(graph: CompiledGraph) -> Located:
     """Find the module-level variable that holds a graph.
 
     Raises:
@@ -65,7 +65,7 @@ def locate(graph: CompiledStateGraph) -> Located:
             continue
         for attribute, value in list(vars(module).items()):
             # Asking a lazy proxy for its class may make it load, or fail.
-            if issubclass(type(value), CompiledStateGraph) and value.program is graph.program:
+            if issubclass(type(value), CompiledGraph) and value.program is graph.program:
                 return Located(f"{module_name(module)}:{attribute}", _reference(module, attribute))
     raise GraphNotFound(
         f"Workers find a graph by its name in a module, and {graph!r} is no module-level variable of any. Assign it "
@@ -81,7 +81,7 @@ def _reference(module: ModuleType, attribute: str) -> str:
     return f"{module_name(module)}:{attribute}"
 
 
-def load(reference: str) -> dict[str, CompiledStateGraph]:
+def load(reference: str) -> dict[str, CompiledGraph]:
     """Load the graphs that a reference names.
 
     Args:
@@ -107,14 +107,14 @@ def load(reference: str) -> dict[str, CompiledStateGraph]:
     value: Any = module
     for part in attribute.split("."):
         value = getattr(value, part, None)
-    if not isinstance(value, CompiledStateGraph):
+    if not isinstance(value, CompiledGraph):
         found = "nothing" if value is None else f"a {type(value).__name__}"
         hint = " Compile it: builder.compile()." if type(value).__name__ == "StateGraph" else ""
         raise GraphNotFound(f"{reference!r}: expected a compiled graph at {attribute!r}, found {found}.{hint}")
     return {f"{module.__name__}:{attribute}": value}
 
 
-def _load_config(path: Path, name: str | None) -> dict[str, CompiledStateGraph]:
+def _load_config(path: Path, name: str | None) -> dict[str, CompiledGraph]:
     try:
         read: Any = json.loads(path.read_text())
     except FileNotFoundError:
@@ -131,7 +131,7 @@ def _load_config(path: Path, name: str | None) -> dict[str, CompiledStateGraph]:
         folder = str((path.parent / dependency).resolve())
         if dependency.startswith(".") and folder not in sys.path:
             sys.path.insert(0, folder)
-    found: dict[str, CompiledStateGraph] = {}
+    found: dict[str, CompiledGraph] = {}
     for key, entry in graphs.items():
         if name in (None, key):
             reference = cast(str, entry["path"] if isinstance(entry, dict) else entry)
@@ -187,7 +187,7 @@ def _import_file(path: Path, reference: str) -> ModuleType:
     return module
 
 
-def types_of(graph: CompiledStateGraph) -> set[type]:
+def types_of(graph: CompiledGraph) -> set[type]:
     """The classes that a graph's schemas mention: what may travel between the processes that have the graph."""
     return collect_types(*graph.builder.schemas, graph.builder.context_schema)
 
@@ -201,7 +201,7 @@ class GraphRegistry:
     """The graphs a process has, by name."""
 
     def __init__(self) -> None:
-        self._graphs: dict[str, CompiledStateGraph] = {}
+        self._graphs: dict[str, CompiledGraph] = {}
         self.codec = Codec()
         """Encodes and decodes the types of all of them."""
 
@@ -214,7 +214,7 @@ class GraphRegistry:
         for name, graph in load(reference).items():
             self.add_graph(graph, name)
 
-    def add_graph(self, graph: CompiledStateGraph, name: str) -> None:
+    def add_graph(self, graph: CompiledGraph, name: str) -> None:
         """Keep a graph that is in memory."""
         self._graphs[name] = graph
         self.codec.allow(*types_of(graph))
@@ -223,7 +223,7 @@ class GraphRegistry:
     def names(self) -> list[str]:
         return list(self._graphs)
 
-    def find(self, ref: GraphRef) -> CompiledStateGraph:
+    def find(self, ref: GraphRef) -> CompiledGraph:
         """The graph a message is about: of the same name and shape.
 
         A file is known by another name to whoever imports it from another folder (`pkg.app:graph`, `app:graph`), so

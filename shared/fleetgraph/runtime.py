@@ -32,6 +32,32 @@ def _no_writer(_: Any) -> None: ...
 def _no_heartbeat() -> None: ...
 
 
+class RunControl:
+    """Lets the caller of one run stop it after the superstep at hand: `graph.invoke(..., control=control)`."""
+
+    __slots__ = ("_reason",)
+
+    def __init__(self) -> None:
+        self._reason: str | None = None
+
+    def request_drain(self, reason: str = "shutdown") -> None:
+        """Ask the run to stop: it then raises `GraphDrained` with this reason, and its thread can go on later.
+
+        From any thread.
+        """
+        self._reason = reason
+
+    @property
+    def drain_requested(self) -> bool:
+        """Whether it was asked to."""
+        return self._reason is not None
+
+    @property
+    def drain_reason(self) -> str | None:
+        """What was given as the reason."""
+        return self._reason
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime(Generic[ContextT]):
     """Run-scoped context and tools, injected into a node that names a parameter `runtime`.
@@ -52,7 +78,14 @@ class Runtime(Generic[ContextT]):
     server_info: None = None
     """Of LangGraph Server; None here."""
     heartbeat: Callable[[], None] = _no_heartbeat
-    """Does nothing: a worker shows by itself that it lives."""
+    """Shows that the node gets on, which puts off its idle timeout. A worker shows by itself that it lives."""
+    control: RunControl | None = None
+    """What can stop the run after this superstep."""
+
+    @property
+    def drain_requested(self) -> bool:
+        """Whether the run is to stop after this superstep: a long node may want to end early."""
+        return self.control is not None and self.control.drain_requested
 
 
 def get_runtime(context_schema: type[ContextT] | None = None) -> Runtime[ContextT]:
@@ -67,4 +100,4 @@ def get_runtime(context_schema: type[ContextT] | None = None) -> Runtime[Context
     return cast("Runtime[ContextT]", current().runtime)
 
 
-__all__ = ["ExecutionInfo", "Runtime", "get_runtime"]
+__all__ = ["ExecutionInfo", "RunControl", "Runtime", "get_runtime"]

@@ -10,6 +10,10 @@ saver. `play` builds a fresh graph for each recording, so that nothing is shared
 `expected` is what LangGraph does, `canonical` makes two recordings comparable (see `normalise`). There are no recorded
 answers: the installed LangGraph *is* the answer.
 
+A turn is a call of the way's method, or of another one: `resume`, `state_of`, `history_of`, `update_of` make those that
+come often. What a turn needs of the turns before (the id of an interrupt, the config of a checkpoint) it takes from
+their recordings, since these ids differ between libraries: it is given as a function of a library and the `Past`.
+
 To add a behaviour, add a program to the theme it belongs to. Its nodes keep to three rules:
 
 - they have no side effects but through the state and the stream;
@@ -17,21 +21,38 @@ To add a behaviour, add a program to the theme it belongs to. Its nodes keep to 
   or `"node#1"` for the tasks of one node), so that the order within each task can be checked;
 - tasks of one superstep write different things, so that they can be told apart.
 
-To run one program everywhere: `pytest tests/differential -k name_of_the_program`.
+Tasks (`@task`) that are called before the caller waits for any have names that end in `at_once`: they may overtake each
+other, and others may not.
+
+A node that fails beside siblings waits until they are done (`lg.saved.wait_for(...)`) where it matters what becomes of
+them: otherwise that is up to the scheduler, on LangGraph too.
+
+To run one program everywhere: `pytest tests/differential -k name_of_the_program`; one theme: `-k theme`, in one place:
+`pytest tests/differential/test_in_process.py -k theme`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
-from typing import Any, Literal
+from types import FunctionType
+from typing import Any, Literal, get_args
 
 from tests.differential.libraries import Library, LibraryName, library
-from tests.differential.normalise import Chunk, Ids, Layout, canonical_run, freeze, layout_of, open_envelope
+from tests.differential.normalise import (
+    Chunk,
+    Ids,
+    Layout,
+    canonical_error,
+    canonical_run,
+    freeze,
+    layout_of,
+    open_envelope,
+)
 
 MODES = ("values", "updates", "custom", "messages", "tasks", "checkpoints", "debug")
 
@@ -39,15 +60,62 @@ MODES = ("values", "updates", "custom", "messages", "tasks", "checkpoints", "deb
 # --- programs ----------------------------------------------------------------------------------------------------
 
 
+_NOTHING = object()
+
+Made = Callable[[Library, "Past"], Any]
+"""A part of a turn that is made when its time has come, with the library's names and what was recorded so far."""
+
+
 @dataclass(frozen=True)
 class Turn:
-    """One call on the thread of a case."""
+    """One call on the thread of a case. Each part of it may be `Made`."""
 
-    input: Any
-    config: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    input: Any = _NOTHING
+    config: Mapping[str, Any] | Made = field(default_factory=dict[str, Any])
     """Merged over the case's."""
-    arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    arguments: Mapping[str, Any] | Made = field(default_factory=dict[str, Any])
     """Further arguments of the call, such as `context` or `output_keys`."""
+    method: str | None = None
+    """What to call instead of the way's method, by the name of the sync one; `input` then comes after the config."""
+
+
+def resume(answer: Any = None, **parts: Any) -> Turn:
+    """Answers what the thread is asking. `answer` may be `Made`."""
+    return Turn(lambda lib, past: lib.Command(resume=_made(answer, lib, past)), **parts)
+
+
+def command(*, config: Mapping[str, Any] | Made | None = None, **fields: Any) -> Turn:
+    """Gives the run a `Command` of these fields, each of which may be `Made`."""
+
+    def made(lib: Library, past: Past) -> Any:
+        return lib.Command(**{name: _made(value, lib, past) for name, value in fields.items()})
+
+    return Turn(made, config=config or {})
+
+
+def state_of(config: Mapping[str, Any] | Made | None = None, **arguments: Any) -> Turn:
+    """Asks for the state of the thread, or at a checkpoint."""
+    return Turn(config=config or {}, arguments=arguments, method="get_state")
+
+
+def history_of(config: Mapping[str, Any] | Made | None = None, arguments: Made | None = None, **more: Any) -> Turn:
+    """Asks for the thread's checkpoints, the newest first."""
+    return Turn(config=config or {}, arguments=arguments or more, method="get_state_history")
+
+
+def update_of(values: Any, config: Mapping[str, Any] | Made | None = None, **arguments: Any) -> Turn:
+    """Writes to the state of the thread, or to that at a checkpoint."""
+    return Turn(values, config=config or {}, arguments=arguments, method="update_state")
+
+
+def replay_of(config: Mapping[str, Any] | Made, input: Any = None) -> Turn:
+    """Runs the graph from a checkpoint."""
+    return Turn(input, config=config)
+
+
+def at(step: int) -> Made:
+    """The config of the newest checkpoint of this step, in the history that was recorded last."""
+    return lambda lib, past: past.checkpoint(step).config
 
 
 @dataclass(frozen=True)
@@ -72,11 +140,12 @@ class Case:
     from the state, that is where the run fails then, with the same error but no note on it.
     """
     without_saver: bool
+    with_saver: bool
     async_only: bool
     """Whether a function of it is a coroutine function, which LangGraph runs through the async methods only."""
 
     def __str__(self) -> str:
-        return self.name
+        return f"{self.theme}-{self.name}"
 
 
 CASES: dict[str, Case] = {}
@@ -88,29 +157,34 @@ def case(
     compile: Mapping[str, Any] | None = None,
     races: bool = False,
     loses: Collection[str] = (),
-    without_saver: bool = True,
+    without_saver: bool | None = None,
+    with_saver: bool = True,
     async_only: bool = False,
     **arguments: Any,
 ) -> Callable[[Callable[[Library], Any]], Callable[[Library], Any]]:
     """Registers a function that returns a graph builder as a case, under the function's name.
 
-    `turns` are inputs, or `Turn`s; `arguments` are passed to each call.
+    `turns` are inputs, which may be `Made`, or `Turn`s; `arguments` are passed to each call of the way's method,
+    unless a `Turn` has its own. A case that is about threads (see `THEMES_OF_THREADS`) is played with a saver only,
+    unless it says otherwise.
     """
 
     def register(build: Callable[[Library], Any]) -> Callable[[Library], Any]:
         name = build.__name__
         if name in CASES:
             raise ValueError(f"there are two cases called {name}")
+        theme = build.__module__.rpartition(".")[2]
         CASES[name] = Case(
             name=name,
-            theme=build.__module__.rpartition(".")[2],
+            theme=theme,
             build=build,
-            turns=[turn if isinstance(turn, Turn) else Turn(turn, arguments=arguments) for turn in turns],
+            turns=[_turn(turn, arguments) for turn in turns],
             config=config or {},
             compile=compile or {},
             races=races,
             loses=frozenset(loses),
-            without_saver=without_saver,
+            without_saver=theme not in THEMES_OF_THREADS if without_saver is None else without_saver,
+            with_saver=with_saver,
             async_only=async_only,
         )
         return build
@@ -118,10 +192,16 @@ def case(
     return register
 
 
+def _turn(given: Any, arguments: Mapping[str, Any]) -> Turn:
+    turn = given if isinstance(given, Turn) else Turn(given)
+    return turn if turn.method or turn.arguments else replace(turn, arguments=arguments)
+
+
 # --- ways to call a graph ----------------------------------------------------------------------------------------
 
 
 Method = Literal["stream", "astream", "invoke", "ainvoke"]
+METHODS: tuple[Method, ...] = get_args(Method)
 
 
 @dataclass(frozen=True)
@@ -147,15 +227,27 @@ def _ways() -> dict[str, Way]:
         ("list_of_one", False, {"stream_mode": ["updates"]}),
         ("updates_custom_messages", False, {"stream_mode": ["updates", "custom", "messages"]}),
         ("values_v2", False, {"stream_mode": "values", "version": "v2"}),
+        *((f"{mode}-saved", True, {"stream_mode": mode}) for mode in ("updates", "values", "tasks")),
+        ("values_v2-saved", True, {"stream_mode": "values", "version": "v2"}),
         ("all", False, {"stream_mode": everything}),
+        ("all_v2", False, {"stream_mode": everything, "version": "v2"}),
         ("all-saved", True, {"stream_mode": everything}),
         ("all_v2-saved", True, {"stream_mode": everything, "version": "v2"}),
+        ("subgraphs", False, {"subgraphs": True}),
+        *((f"{mode}_subgraphs", False, {"stream_mode": mode, "subgraphs": True}) for mode in MODES),
+        ("checkpoints_subgraphs-saved", True, {"stream_mode": "checkpoints", "subgraphs": True}),
+        ("updates_custom_subgraphs", False, {"stream_mode": ["updates", "custom"], "subgraphs": True}),
+        ("values_subgraphs_v2", False, {"stream_mode": "values", "subgraphs": True, "version": "v2"}),
+        ("all_subgraphs", False, {"stream_mode": everything, "subgraphs": True}),
+        ("all_subgraphs-saved", True, {"stream_mode": everything, "subgraphs": True}),
+        ("all_subgraphs_v2-saved", True, {"stream_mode": everything, "subgraphs": True, "version": "v2"}),
     ]
     invoke: list[tuple[str, bool, dict[str, Any]]] = [
         ("", False, {}),
         ("saved", True, {}),
         ("updates", False, {"stream_mode": "updates"}),
         ("v2", False, {"version": "v2"}),
+        ("v2-saved", True, {"version": "v2"}),
     ]
     ways = [
         Way(f"{method}-{label}" if label else method, method, arguments, saver)
@@ -171,13 +263,39 @@ SYNC_AND_ASYNC_INVOKE: tuple[Method, Method] = ("invoke", "ainvoke")
 
 WAYS = _ways()
 
+THEMES_OF_THREADS = {"interrupts", "breakpoints", "commands_as_input", "state_api", "durability", "history"}
+"""Themes about what a thread remembers: their cases take several turns each, and are played in fewer ways."""
+
+_ONLY_OF_THREADS = {
+    *("stream-updates-saved", "stream-values-saved", "stream-tasks-saved", "stream-values_v2-saved"),
+    *("stream-all_v2", "invoke-v2-saved"),
+}
+
+THEMES_OF_SUBGRAPHS = {"subgraphs", "chat_subgraphs", "functional"}
+"""Themes whose cases are also played with what their subgraphs stream."""
+
 WAYS_IN_PROCESS = [
-    *(name for name in WAYS if not name.startswith("a")),
+    *(n for n in WAYS if not n.startswith("a") and n not in _ONLY_OF_THREADS and "subgraphs" not in n),
     *(f"astream-{label}" for label in ("updates", "custom", "messages", "all", "all-saved", "all_v2-saved")),
     "ainvoke",
     "ainvoke-saved",
 ]
 """What a sync mode shows of a case, the async one of the same machine shows too: not every mode is played twice."""
+
+
+WAYS_OF_THREADS = [
+    *("stream-updates-saved", "stream-all-saved", "stream-all_v2-saved"),
+    *("invoke-saved", "invoke-v2-saved", "astream-all-saved", "ainvoke-saved"),
+    *("stream-updates", "stream-all", "stream-all_v2", "astream-all", "invoke", "ainvoke"),
+]
+
+
+WAYS_OF_SUBGRAPHS = [
+    *(name for name in WAYS if name.startswith("stream") and "subgraphs" in name),
+    *("stream", "stream-custom", "stream-messages", "stream-all", "stream-all-saved", "astream-all-saved"),
+    *("astream-updates_subgraphs", "astream-messages_subgraphs", "astream-all_subgraphs-saved"),
+    *("invoke", "invoke-saved", "invoke-v2-saved", "ainvoke-saved"),
+]
 
 
 def async_twin(way: Way) -> Way:
@@ -191,15 +309,16 @@ def cases(*themes: str) -> list[Case]:
     return [case for case in CASES.values() if not themes or case.theme in themes]
 
 
-def ways_of(case: Case, method: Method, names: Collection[str] = WAYS_IN_PROCESS) -> list[Way]:
-    """The ways among `names` in which this method is called on a case."""
+def ways_of(case: Case, method: Method, names: Collection[str] | None = None) -> list[Way]:
+    """The ways among `names` in which this method is called on a case; without names, those to be played in-process."""
+    if names is None:
+        names = WAYS_OF_THREADS if case.theme in THEMES_OF_THREADS else WAYS_IN_PROCESS
+        names = WAYS_OF_SUBGRAPHS if case.theme in THEMES_OF_SUBGRAPHS else names
     ways = [WAYS[name] for name in names]
-    return [way for way in ways if way.method == method and (way.saver or case.without_saver)]
+    return [way for way in ways if way.method == method and (case.with_saver if way.saver else case.without_saver)]
 
 
 # --- recordings --------------------------------------------------------------------------------------------------
-
-_NOTHING = object()
 
 
 @dataclass
@@ -209,6 +328,44 @@ class Played:
     chunks: list[Any] = field(default_factory=list[Any])
     result: Any = _NOTHING
     error: BaseException | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What the call was given besides the way's."""
+
+
+class Unplayable(LookupError):
+    """A turn can't be made: what it follows from was not recorded."""
+
+
+class Past(list[Played]):
+    """What the turns so far gave."""
+
+    def interrupt_id(self, value: Any) -> str:
+        """The id of the interrupt that was last seen asking `value`. Raises Unplayable when nothing asked it."""
+        for played in reversed(self):
+            for interrupt in _interrupts_in([*played.chunks, played.result]):
+                if interrupt.value == value:
+                    return interrupt.id
+        raise Unplayable(f"nothing asked {value!r}")
+
+    def checkpoint(self, step: int) -> Any:
+        """The newest snapshot of this step, in the history that was recorded last. Raises Unplayable without one."""
+        for played in reversed(self):
+            for snapshot in played.result if isinstance(played.result, list) else ():
+                if hasattr(snapshot, "metadata") and snapshot.metadata["step"] == step:
+                    return snapshot
+        raise Unplayable(f"no history has a checkpoint of step {step}")
+
+
+def _interrupts_in(value: Any) -> Iterator[Any]:
+    if type(value).__name__ == "Interrupt":
+        yield value
+    elif isinstance(value, dict):
+        yield from _interrupts_in(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _interrupts_in(item)
+    elif hasattr(value, "interrupts"):
+        yield from _interrupts_in(value.interrupts)
 
 
 Place = Callable[[Any], Any]
@@ -217,7 +374,7 @@ Place = Callable[[Any], Any]
 
 def compiled(case: Case, lib: Library, *, saver: bool) -> Any:
     """A fresh graph of the case."""
-    return case.build(lib).compile(checkpointer=lib.InMemorySaver() if saver else None, **case.compile)
+    return case.build(lib).compile(checkpointer=lib.watched_saver() if saver else None, **case.compile)
 
 
 def play(case: Case, way: Way, lib: Library, place: Place = lambda graph: graph) -> list[Played]:
@@ -225,67 +382,113 @@ def play(case: Case, way: Way, lib: Library, place: Place = lambda graph: graph)
 
     What a call raises is recorded, and the next turn is played.
     """
+    lib = Library(lib.name)
     graph = place(compiled(case, lib, saver=way.saver))
     if way.method in ("astream", "ainvoke"):
-        return asyncio.run(_play_async(graph, case, way))
-    return [_play_turn(graph, case, turn, way) for turn in case.turns]
+        return asyncio.run(_play_async(graph, case, way, lib))
+    return _play_sync(graph, case, way, lib)
 
 
 def _as_seen(chunk: Any) -> Any:
-    # Chunks hold live objects, which the run may still change: what counts is what the caller saw.
-    return copy.deepcopy(chunk)
+    # Chunks hold live objects, which the run may still change: what counts is what the caller saw. Exceptions stay
+    # as they are: not all of LangGraph's can be copied.
+    return copy.deepcopy(chunk, {id(error): error for error in _errors_in(chunk)})
 
 
-def _call(case: Case, turn: Turn, way: Way) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-    config: dict[str, Any] = copy.deepcopy({**case.config, **turn.config})
+def _errors_in(value: Any) -> Iterator[BaseException]:
+    if isinstance(value, BaseException):
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _errors_in(item)
+
+
+def _made(part: Any, lib: Library, past: Past) -> Any:
+    return part(lib, past) if isinstance(part, FunctionType) else part
+
+
+@dataclass(frozen=True)
+class _Call:
+    method: str
+    positional: Sequence[Any]
+    named: Mapping[str, Any]
+
+
+def _call(case: Case, turn: Turn, way: Way, lib: Library, past: Past) -> _Call:
+    lib.saved.clear()
+    config: dict[str, Any] = copy.deepcopy({**case.config, **_made(turn.config, lib, past)})
     if way.saver:
         config["configurable"] = {"thread_id": "thread-1", **config.get("configurable", {})}
     # Copied, because nodes may change what they are given: messages get their ids in place.
-    return copy.deepcopy(turn.input), config, {**way.arguments, **turn.arguments}
+    given = copy.deepcopy(_made(turn.input, lib, past))
+    arguments = _made(turn.arguments, lib, past)
+    if turn.method is None:
+        return _Call(way.method, (given, config), {**way.arguments, **arguments})
+    method = f"a{turn.method}" if way.method in ("astream", "ainvoke") else turn.method
+    return _Call(method, (config,) if turn.input is _NOTHING else (config, given), arguments)
 
 
-def _play_turn(graph: Any, case: Case, turn: Turn, way: Way) -> Played:
-    given, config, arguments = _call(case, turn, way)
-    played = Played()
-    try:
-        if way.method == "invoke":
-            played.result = graph.invoke(given, config, **arguments)
-        else:
-            for chunk in graph.stream(given, config, **arguments):
-                played.chunks.append(_as_seen(chunk))
-    except Exception as error:
-        played.error = error
-    return played
-
-
-async def _play_async(graph: Any, case: Case, way: Way) -> list[Played]:
-    recordings: list[Played] = []
+def _play_sync(graph: Any, case: Case, way: Way, lib: Library) -> Past:
+    past = Past()
     for turn in case.turns:
-        given, config, arguments = _call(case, turn, way)
         played = Played()
         try:
-            if way.method == "ainvoke":
-                played.result = await graph.ainvoke(given, config, **arguments)
-            else:
-                async for chunk in graph.astream(given, config, **arguments):
-                    played.chunks.append(_as_seen(chunk))
+            call = _call(case, turn, way, lib, past)
+            played.arguments = call.named
+            returned = getattr(graph, call.method)(*call.positional, **call.named)
+            match call.method:
+                case "stream":
+                    for chunk in returned:
+                        played.chunks.append(_as_seen(chunk))
+                case "get_state_history":
+                    played.result = list(returned)
+                case _:
+                    played.result = returned
         except Exception as error:
             played.error = error
-        recordings.append(played)
-    return recordings
+        past.append(played)
+    return past
+
+
+async def _play_async(graph: Any, case: Case, way: Way, lib: Library) -> Past:
+    past = Past()
+    for turn in case.turns:
+        played = Played()
+        try:
+            call = _call(case, turn, way, lib, past)
+            played.arguments = call.named
+            returned = getattr(graph, call.method)(*call.positional, **call.named)
+            match call.method:
+                case "astream":
+                    async for chunk in returned:
+                        played.chunks.append(_as_seen(chunk))
+                case "aget_state_history":
+                    played.result = [snapshot async for snapshot in returned]
+                case _:
+                    played.result = await returned
+        except Exception as error:
+            played.error = error
+        past.append(played)
+    return past
 
 
 def open_chunks(played: Played, way: Way) -> list[Chunk]:
     """The chunks of a recording, out of their envelopes. Raises Misshapen when one has not the envelope asked for."""
-    mode = way.arguments.get("stream_mode", "updates")
-    return [open_envelope(raw, mode, way.arguments.get("version", "v1")) for raw in played.chunks]
+    asked = {**way.arguments, **played.arguments}
+    mode, version = asked.get("stream_mode", "updates"), asked.get("version", "v1")
+    return [open_envelope(raw, mode, version, subgraphs=asked.get("subgraphs", False)) for raw in played.chunks]
 
 
 def canonical(case: Case, way: Way, recordings: Sequence[Played]) -> list[list[Any]]:
     """The recordings of a case's turns as plain data, to be compared with those of another library."""
     ids = Ids()
     turns: list[list[Any]] = []
-    for played, layout in zip(recordings, _layouts(case.name, way.saver), strict=True):
+    for number, (turn, played) in enumerate(zip(case.turns, recordings, strict=True)):
+        if turn.method:
+            turns.append([_outcome(played, ids)])
+            continue
+        subgraphs = {**way.arguments, **played.arguments}.get("subgraphs", False)
+        layout = [] if _shows_starts(played, way) else _layouts(case.name, way.saver, subgraphs)[number]
         chunks = open_chunks(played, way)
         if "values" in case.loses and way.arguments.get("version") == "v2" and played.error is not None:
             played.error.__notes__ = []
@@ -296,6 +499,17 @@ def canonical(case: Case, way: Way, recordings: Sequence[Played]) -> list[list[A
     return turns
 
 
+def _shows_starts(played: Played, way: Way) -> bool:
+    modes = {**way.arguments, **played.arguments}.get("stream_mode", ())
+    return not {"tasks", "debug"}.isdisjoint([modes] if isinstance(modes, str) else modes)
+
+
+def _outcome(played: Played, ids: Ids) -> Any:
+    if played.error is not None:
+        return canonical_error(played.error, ids)
+    return {"returned": freeze(played.result, ids)}
+
+
 def _result(played: Played, way: Way, layout: Layout, ids: Ids) -> Any:
     if way.arguments.get("stream_mode", "values") == "updates":
         chunks = [open_envelope(raw, "updates", "v1") for raw in played.result]
@@ -304,16 +518,20 @@ def _result(played: Played, way: Way, layout: Layout, ids: Ids) -> Any:
 
 
 @cache
-def _layouts(name: str, saver: bool) -> list[Layout]:
-    case, way = CASES[name], WAYS["stream-all-saved" if saver else "stream-all"]
+def _layouts(name: str, saver: bool, subgraphs: bool) -> list[Layout]:
+    case, way = CASES[name], WAYS[f"stream-all{'_subgraphs' if subgraphs else ''}{'-saved' if saver else ''}"]
     way = async_twin(way) if case.async_only else way
-    return [layout_of(open_chunks(played, way)) for played in play(case, way, library("langgraph"))]
+    recordings = zip(case.turns, play(case, way, library("langgraph")), strict=True)
+    return [[] if turn.method else layout_of(open_chunks(played, way)) for turn, played in recordings]
 
 
 @cache
 def _reference(name: str, way: str) -> tuple[list[list[Any]], list[int]]:
     case = CASES[name]
     recordings = play(case, WAYS[way], library("langgraph"))
+    for played in recordings:
+        if isinstance(played.error, Unplayable):
+            raise played.error
     return canonical(case, WAYS[way], recordings), [len(played.chunks) for played in recordings]
 
 
@@ -326,7 +544,9 @@ def actual(case: Case, way: Way, name: LibraryName, place: Place = lambda graph:
     """What the library gives the caller of `case`, called in this way."""
     recordings = play(case, way, library(name), place)
     if case.loses:
-        for played, length in zip(recordings, _reference(case.name, way.name)[1], strict=True):
+        for turn, played, length in zip(case.turns, recordings, _reference(case.name, way.name)[1], strict=True):
+            if turn.method:
+                continue
             if played.error is not None and {chunk.mode for chunk in open_chunks(played, way)[length:]} <= case.loses:
                 del played.chunks[length:]
     return canonical(case, way, recordings)

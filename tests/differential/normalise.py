@@ -11,8 +11,16 @@ Only three things may differ between two runs of the same program:
   by task; each task's own order is kept, `custom` and `messages` before the task's `updates` and those before its
   result included.
 
-A stream without barriers (`updates` alone) doesn't show where a superstep ends; there `Layout`, learnt from a recording
-of the same program that does show it, says how many chunks each superstep holds.
+A stream without task starts (`updates` alone) doesn't show where a superstep ends; there `Layout`, learnt from a
+recording of the same program that does show it, says how many chunks each superstep holds.
+
+What a subgraph streams belongs to the task that runs it: to whoever reads the parent it is one more thing that this
+task produces on its own, so it lies between the task's start and its update, and commutes with what the siblings
+produce. Within it the same rules hold again: it has barriers of its own, which are none of the parent's.
+
+Tasks that a task calls (`@task`) have no superstep of their own. Their chunks stay in the order they came in, as the
+caller is sequential; unless their name ends in `at_once`, by which a program says that it calls several before it
+waits for any: then these are siblings too, like nodes that run in one superstep.
 """
 
 from __future__ import annotations
@@ -21,12 +29,17 @@ import dataclasses
 import re
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
+from itertools import groupby, takewhile
 from typing import Any, cast
 
 ANY_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\b[0-9a-f]{32}\b")
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(\+00:00|Z)?")
+ELAPSED = re.compile(r"(?<=\(elapsed: )\d+\.\d+(?=s\))")
+ADDRESS = re.compile(r"(?<= at )0x[0-9a-f]+")
+
+INTERRUPTS = "__interrupt__"
 
 
 # --- values ------------------------------------------------------------------------------------------------------
@@ -39,23 +52,30 @@ class Ids:
         self._seen: dict[str, int] = {}
 
     def scrub(self, text: str) -> str:
-        """`text` with each id replaced by its number, and each timestamp by a word."""
-        text = ANY_ID.sub(lambda match: f"<id {self._seen.setdefault(match.group(), len(self._seen))}>", text)
-        return TIMESTAMP.sub("<time>", text)
+        """`text` with each id replaced by its number, and each timestamp, measured time and address by a word."""
+        return _without_chance(ANY_ID.sub(lambda match: self._number(match.group()), text))
+
+    def _number(self, found: str) -> str:
+        return f"<id {self._seen.setdefault(found, len(self._seen))}>"
+
+
+def _without_chance(text: str) -> str:
+    return ADDRESS.sub("<address>", ELAPSED.sub("<seconds>", TIMESTAMP.sub("<time>", text)))
 
 
 class _AllAlike(Ids):
     """Ids that can't be told apart: what to sort by while the order, and so the numbering, is not known yet."""
 
-    def scrub(self, text: str) -> str:
-        return TIMESTAMP.sub("<time>", ANY_ID.sub("<id>", text))
+    def _number(self, found: str) -> str:
+        return "<id>"
 
 
 def freeze(value: Any, ids: Ids) -> Any:
     """`value` as plain data, equal only to the plain data of a value that a user could not tell from it.
 
     Types are kept apart (tuple and list, bool and int, a dataclass and the dict of its fields). The two libraries'
-    twins of one type are equal: of a class only the name counts. The order of a dict's keys doesn't count.
+    twins of one type are equal: of a class only the name counts. The order of a dict's keys doesn't count, nor does
+    that of the interrupts of one superstep, which is the order in which its tasks were interrupted.
     """
     kind = cast("type[Any]", type(value)).__name__
     match value:
@@ -91,11 +111,20 @@ def sort_key(value: Any) -> str:
 
 def _freeze_mapping(value: Mapping[Any, Any], ids: Ids) -> dict[Hashable, Any]:
     # In sorted order, so that the numbering of the ids inside doesn't depend on the order of the keys.
-    return {freeze(key, ids): freeze(value[key], ids) for key in sorted(value, key=sort_key)}
+    return {
+        freeze(key, ids): freeze(_sorted(value[key]) if key == INTERRUPTS else value[key], ids)
+        for key in sorted(value, key=sort_key)
+    }
+
+
+def _sorted(interrupts: Any) -> Any:
+    return type(interrupts)(sorted(interrupts, key=sort_key)) if type(interrupts) in (list, tuple) else interrupts
 
 
 def _freeze_object(value: Any, ids: Ids) -> Any:
     cls = cast("type[Any]", type(value))
+    if cls.__name__ == "GraphOutput":
+        return (cls.__name__, freeze(value.value, ids), freeze(_sorted(value.interrupts), ids))
     if dataclasses.is_dataclass(value):
         names = [part.name for part in dataclasses.fields(value)]
     elif hasattr(cls, "model_fields"):  # pydantic models, LangChain's messages among them
@@ -123,24 +152,43 @@ class Chunk:
     payload: Any
     raw: Any
     """As the caller got it: this is what is compared."""
+    ns: tuple[str, ...] = ()
+    """The namespace of the graph that streamed it."""
 
     @property
     def is_start(self) -> bool:
-        """Whether the chunk tells that a task starts."""
+        """Whether the chunk tells that a task starts with its superstep."""
+        return (start := self._start) is not None and not _is_call(start)
+
+    @property
+    def _start(self) -> dict[str, Any] | None:
         match self.mode:
             case "tasks":
-                return "triggers" in self.payload
+                return self.payload if "triggers" in self.payload else None
             case "debug":
-                return self.payload["type"] == "task"
+                return self.payload["payload"] if self.payload["type"] == "task" else None
             case _:
-                return False
+                return None
+
+    @property
+    def interrupts(self) -> tuple[str, ...]:
+        """The ids of the interrupts of one task that the chunk tells of, if that is what it tells of."""
+        match self.mode, self.payload, self.raw:
+            case (("updates" | "values"), {"__interrupt__": found}, _):
+                pass
+            case "values", _, {"type": "values", "ns": _, "data": _, "interrupts": found}:  # version v2
+                pass
+            case _:
+                found = ()
+        return tuple(sorted(interrupt.id for interrupt in found))
 
     @property
     def is_barrier(self) -> bool:
         """Whether the chunk marks a point in time that all tasks of a superstep share."""
         if self.mode == "debug" and self.payload["type"] == "checkpoint":
             return True
-        return self.mode in ("values", "checkpoints") or self.is_start
+        # The state is also shown to tell of a task's interrupt, when that occurs.
+        return self.mode == "checkpoints" or (self.mode == "values" and not self.interrupts) or self.is_start
 
     @property
     def task(self) -> tuple[str, str]:
@@ -150,6 +198,8 @@ class Chunk:
         that runs several times in one superstep.
         """
         payload = self.payload
+        if interrupts := self.interrupts:
+            return INTERRUPTS, " ".join(interrupts)
         match self.mode:
             case "updates":
                 return next((key for key in payload if key != "__metadata__"), ""), ""
@@ -166,22 +216,40 @@ class Chunk:
                 return node, which
 
 
-def open_envelope(raw: Any, stream_mode: Any, version: str) -> Chunk:
+def _is_call(start: Mapping[str, Any]) -> bool:
+    # Sends have this trigger too; their argument is never this pair, of positional and keyword arguments.
+    match start:
+        case {"triggers": ("__pregel_push",), "input": (tuple(), dict())}:
+            return True
+        case _:
+            return False
+
+
+def open_envelope(raw: Any, stream_mode: Any, version: str, *, subgraphs: bool = False) -> Chunk:
     """`raw`, as yielded by a call with these arguments. Raises Misshapen when the call should yield another shape."""
     if version == "v2":
         part = cast("dict[str, Any]", raw) if isinstance(raw, dict) else {}
         more = {"interrupts"} if part.get("type") == "values" else set[str]()
         if set(part) != {"type", "ns", "data"} | more:
             raise Misshapen(f"not a stream part: {raw!r}")
-        if not isinstance(part["ns"], tuple):
-            raise Misshapen(f"not a namespace: {part['ns']!r}")
-        return Chunk(part["type"], part["data"], raw)
+        return Chunk(part["type"], part["data"], raw, _namespace(part["ns"]))
+    parts = list(cast("tuple[Any, ...]", raw)) if type(raw) is tuple else []
+    ns: tuple[str, ...] = ()
+    if subgraphs:
+        if len(parts) != (3 if isinstance(stream_mode, list) else 2):
+            raise Misshapen(f"not a namespace and what is streamed in it: {raw!r}")
+        ns, parts = _namespace(parts[0]), parts[1:]
     if isinstance(stream_mode, list):
-        pair = cast("tuple[Any, ...]", raw) if type(raw) is tuple else ()
-        if len(pair) != 2 or pair[0] not in stream_mode:
+        if len(parts) != 2 or parts[0] not in stream_mode:
             raise Misshapen(f"not a pair of mode and payload: {raw!r}")
-        return Chunk(pair[0], pair[1], raw)
-    return Chunk(stream_mode, raw, raw)
+        return Chunk(parts[0], parts[1], raw, ns)
+    return Chunk(stream_mode, parts[0] if subgraphs else raw, raw, ns)
+
+
+def _namespace(ns: Any) -> tuple[str, ...]:
+    if type(ns) is not tuple or not all(isinstance(segment, str) for segment in cast("tuple[Any, ...]", ns)):
+        raise Misshapen(f"not a namespace: {ns!r}")
+    return cast("tuple[str, ...]", ns)
 
 
 # --- supersteps --------------------------------------------------------------------------------------------------
@@ -189,32 +257,63 @@ def open_envelope(raw: Any, stream_mode: Any, version: str) -> Chunk:
 
 @dataclass(frozen=True)
 class Superstep:
-    """What a recording of all stream modes shows about one superstep."""
+    """What a recording of all stream modes shows about one superstep of one graph."""
 
     tasks: int
-    """How many tasks ran in it."""
+    """How many tasks ran in it, without those that tasks called."""
     chunks: Mapping[str, int]
-    """How many chunks of each mode its tasks produced on their own."""
+    """How many chunks of each mode its tasks produced on their own, those of subgraphs included."""
+    children: Mapping[str, Sequence[Layout]] = field(default_factory=dict[str, Sequence["Layout"]])
+    """The layouts of the runs of subgraphs in it, by what follows in the namespace."""
 
 
 Layout = Sequence[Superstep]
-"""The supersteps of one run."""
+"""The supersteps of one run of one graph."""
 
 
-def layout_of(chunks: Iterable[Chunk]) -> Layout:
-    """The supersteps of a run that was recorded with `tasks` among its modes."""
+def layout_of(chunks: Iterable[Chunk], depth: int = 0) -> Layout:
+    """The supersteps of a run that was recorded with `tasks` among its modes.
+
+    `depth` is the length of the graph's namespace.
+    """
     tasks = 0
-    counts: Counter[str] = Counter()
+    bag: list[Chunk] = []
     steps: list[Superstep] = []
     for chunk in chunks:
-        if chunk.mode == "tasks" and chunk.is_start:
-            if counts:
-                steps.append(Superstep(tasks, counts))
-                tasks, counts = 0, Counter[str]()
+        if len(chunk.ns) > depth or not chunk.is_barrier:
+            bag.append(chunk)
+        elif chunk.is_start:
+            if bag:
+                steps.append(_superstep(tasks, bag, depth))
+                tasks, bag = 0, []
             tasks += 1
-        elif not chunk.is_barrier:
-            counts[chunk.mode] += 1
-    return [*steps, Superstep(tasks, counts)] if tasks else steps
+    return [*steps, _superstep(tasks, bag, depth)] if tasks else steps
+
+
+def _superstep(tasks: int, bag: Sequence[Chunk], depth: int) -> Superstep:
+    children: defaultdict[str, list[Layout]] = defaultdict(list)
+    for key, chunks in _runs(bag, depth).items():
+        children[_shape(key)].append(layout_of(chunks, depth + len(key)))
+    return Superstep(tasks, Counter(chunk.mode for chunk in bag), children)
+
+
+def _runs(chunks: Iterable[Chunk], depth: int) -> dict[tuple[str, ...], list[Chunk]]:
+    """The chunks of the runs right below a graph, by what follows the graph's namespace in theirs."""
+    runs: defaultdict[tuple[str, ...], list[Chunk]] = defaultdict(list)
+    for chunk in chunks:
+        if key := _run(chunk, depth):
+            runs[key].append(chunk)
+    return runs
+
+
+def _run(chunk: Chunk, depth: int) -> tuple[str, ...]:
+    # A task's further runs of graphs have a number after the task's segment: ("node:<id>", "1").
+    segments = chunk.ns[depth:]
+    return (*segments[:1], *takewhile(str.isdecimal, segments[1:]))
+
+
+def _shape(run: tuple[str, ...]) -> str:
+    return _AllAlike().scrub("|".join(run))
 
 
 @dataclass(frozen=True)
@@ -223,20 +322,21 @@ class Bag:
 
     tasks: int
     chunks: list[Chunk]
+    children: Mapping[str, Sequence[Layout]] = field(default_factory=dict[str, Sequence[Layout]])
 
 
-def split(chunks: Sequence[Chunk], layout: Layout) -> list[Chunk | Bag]:
-    """The barriers of a stream, and between them one bag per superstep.
+def split(chunks: Sequence[Chunk], layout: Layout, depth: int = 0) -> list[Chunk | Bag]:
+    """The barriers of a graph's stream, and between them one bag per superstep.
 
     Where the stream shows task starts they delimit the supersteps; `layout` is used only where it doesn't.
     """
-    if not any(chunk.is_barrier for chunk in chunks):
-        return list(_split_by_layout(chunks, layout))
+    if not any(len(chunk.ns) == depth and chunk.is_start for chunk in chunks):
+        return list(_split_by_layout(chunks, layout or [Superstep(1, {})], depth))
     parts: list[Chunk | Bag] = []
     starts: set[str] = set()
     in_starts = False
     for chunk in chunks:
-        if chunk.is_barrier:
+        if len(chunk.ns) == depth and chunk.is_barrier:
             if chunk.is_start:
                 starts = starts if in_starts else set()
                 starts.add(chunk.task[1])
@@ -250,87 +350,188 @@ def split(chunks: Sequence[Chunk], layout: Layout) -> list[Chunk | Bag]:
     return parts
 
 
-def _split_by_layout(chunks: Sequence[Chunk], layout: Layout) -> Iterable[Bag]:
+def _split_by_layout(chunks: Sequence[Chunk], layout: Layout, depth: int) -> Iterable[Chunk | Bag]:
     modes = {chunk.mode for chunk in chunks}
-    rest = list(chunks)
-    for step in layout[:-1]:
-        size = sum(count for mode, count in step.chunks.items() if mode in modes)
-        yield Bag(step.tasks, rest[:size])
-        rest = rest[size:]
+    steps = iter(layout)
+    step = next(steps)
+    room = sum(count for mode, count in step.chunks.items() if mode in modes)
+    bag: list[Chunk] = []
+    for chunk in chunks:
+        if len(chunk.ns) == depth and chunk.is_barrier:
+            if bag:
+                yield Bag(step.tasks, bag, step.children)
+                bag = []
+            yield chunk
+            continue
+        while room <= 0 and (following := next(steps, None)) is not None:
+            yield Bag(step.tasks, bag, step.children)
+            step, bag = following, []
+            room = sum(count for mode, count in step.chunks.items() if mode in modes)
+        bag.append(chunk)
+        room -= 1
+    yield Bag(step.tasks, bag, step.children)
     # The last superstep is what is left, even if that is nothing: it may have failed, at another moment than here.
-    yield Bag(layout[-1].tasks if layout else 1, rest)
+    if next(steps, None) is not None:
+        yield Bag(layout[-1].tasks, [], layout[-1].children)
 
 
-def in_order(bag: Bag) -> list[Chunk | str]:
+def arranged(chunks: Sequence[Chunk], layout: Layout, depth: int = 0, failed: Sequence[str] = ()) -> list[Chunk | str]:
+    """The chunks of one run of one graph in an order that doesn't depend on which of its tasks were faster.
+
+    `failed` names the task that failed, and below it the one that failed in it, and so on, where what their siblings
+    produced is to be left out.
+    """
+    parts = split(chunks, layout, depth)
+    ordered: list[Chunk | str] = []
+    for number, part in enumerate(parts):
+        if isinstance(part, Chunk):
+            ordered.append(part)
+        elif failed and number == len(parts) - 1:
+            mine = [chunk for chunk in part.chunks if _producer(chunk, depth)[0] == failed[0]]
+            ordered.extend(in_order(Bag(part.tasks, mine, part.children), depth, failed[1:]))
+        else:
+            ordered.extend(in_order(part, depth))
+    return ordered
+
+
+def in_order(bag: Bag, depth: int = 0, failed: Sequence[str] = ()) -> list[Chunk | str]:
     """The chunks of a bag in an order that doesn't depend on which of its tasks was faster.
 
     With one task in the bag that is the order they came in. Otherwise they are grouped by node, and each node's chunks
     are kept in the order they came in, unless the node ran several times (Sends), whose chunks are grouped by mode and
     task; what that would hide of the order among modes is said by lines of text, see `disorder`.
     """
-    if bag.tasks <= 1:
-        return list(bag.chunks)
-    nodes: defaultdict[str, list[Chunk]] = defaultdict(list)
-    for chunk in bag.chunks:
-        nodes[chunk.task[0]].append(chunk)
+    runs = {key: _arranged_run(key, chunks, bag, depth, failed) for key, chunks in _runs(bag.chunks, depth).items()}
+    producers = _producers(bag.chunks, depth)
+    if bag.tasks <= 1 and not any(name.endswith("at_once") for name, _ in producers):
+        return _in_place(bag.chunks, runs, depth)
+    nodes: defaultdict[str, list[tuple[Chunk, str]]] = defaultdict(list)
+    for chunk, (node, which) in zip(bag.chunks, producers, strict=True):
+        nodes[node].append((chunk, which))
     ordered: list[Chunk | str] = []
     for node in sorted(nodes):
         ordered.append(f"of node {node!r}:")
-        ordered.extend(nodes[node] if not _ran_several_times(nodes[node]) else _siblings_in_order(nodes[node]))
+        if _ran_several_times(nodes[node], depth):
+            ordered.extend(_siblings_in_order(nodes[node], runs, depth))
+        else:
+            ordered.extend(_in_place([chunk for chunk, _ in nodes[node]], runs, depth))
     return ordered
 
 
-def _ran_several_times(chunks: Sequence[Chunk]) -> bool:
-    tasks: defaultdict[str, set[str]] = defaultdict(set)
+Runs = Mapping[tuple[str, ...], Sequence[Chunk | str]]
+"""What each run below a graph streamed, arranged."""
+
+
+def _arranged_run(
+    key: tuple[str, ...], chunks: Sequence[Chunk], bag: Bag, depth: int, failed: Sequence[str]
+) -> Sequence[Chunk | str]:
+    layouts = bag.children.get(_shape(key), ())
+    alike = [other for other in _runs(bag.chunks, depth) if _shape(other) == _shape(key)]
+    number = alike.index(key)
+    return arranged(chunks, layouts[number] if number < len(layouts) else (), depth + len(key), failed)
+
+
+def _in_place(chunks: Sequence[Chunk], runs: Runs, depth: int) -> list[Chunk | str]:
+    """The chunks in the order they came in; what a run below streamed in one go is replaced by the run, arranged."""
+    ordered: list[Chunk | str] = []
+    for key, stretch in groupby(chunks, lambda chunk: _run(chunk, depth)):
+        came = list(stretch)
+        whole = key and len(came) == sum(_run(chunk, depth) == key for chunk in chunks)
+        ordered.extend(runs[key] if whole else came)
+    return ordered
+
+
+def _producer(chunk: Chunk, depth: int) -> tuple[str, str]:
+    """The task of the graph that produced the chunk, itself or in a graph that it runs, like `Chunk.task`."""
+    if len(chunk.ns) == depth:
+        return chunk.task
+    node, _, task = chunk.ns[depth].partition(":")
+    return node, task
+
+
+def _producers(chunks: Sequence[Chunk], depth: int) -> list[tuple[str, str]]:
+    """Who produced each chunk; for what tells of an interrupt, the task whose result tells of it too, if one does."""
+    interrupted: dict[str, tuple[str, str]] = {}
     for chunk in chunks:
-        tasks[chunk.mode].add(chunk.task[1])
-    return any(len(found) > 1 for found in tasks.values()) or sum(c.mode == "updates" for c in chunks) > 1
+        if len(chunk.ns) == depth and (result := _result(chunk)) is not None and result["interrupts"]:
+            interrupted[" ".join(sorted(interrupt["id"] for interrupt in result["interrupts"]))] = chunk.task
+    found = [_producer(chunk, depth) for chunk in chunks]
+    return [interrupted.get(which, (node, which)) if node == INTERRUPTS else (node, which) for node, which in found]
 
 
-def _siblings_in_order(chunks: Sequence[Chunk]) -> list[Chunk | str]:
+def _result(chunk: Chunk) -> dict[str, Any] | None:
+    match chunk.mode:
+        case "tasks":
+            return chunk.payload if "result" in chunk.payload else None
+        case "debug":
+            return chunk.payload["payload"] if chunk.payload["type"] == "task_result" else None
+        case _:
+            return None
+
+
+def _kind(chunk: Chunk, depth: int) -> str:
+    if len(chunk.ns) > depth:
+        return "subgraph"
+    if chunk.interrupts or ((result := _result(chunk)) is not None and result["interrupts"]):
+        return "interrupt"
+    return chunk.mode
+
+
+def _ran_several_times(chunks: Sequence[tuple[Chunk, str]], depth: int) -> bool:
+    tasks: defaultdict[str, set[str]] = defaultdict(set)
+    for chunk, which in chunks:
+        tasks[_kind(chunk, depth)].add(which)
+    return any(len(found) > 1 for found in tasks.values()) or sum(_kind(c, depth) == "updates" for c, _ in chunks) > 1
+
+
+def _siblings_in_order(chunks: Sequence[tuple[Chunk, str]], runs: Runs, depth: int) -> list[Chunk | str]:
     tasks: defaultdict[tuple[str, str], list[Chunk]] = defaultdict(list)
-    for number, chunk in enumerate(chunks):
+    for number, (chunk, which) in enumerate(chunks):
         # An update doesn't tell its task, but is the only one of it.
-        tasks[chunk.mode, chunk.task[1] or str(number)].append(chunk)
-    by_content = sorted(tasks, key=lambda task: (task[0], sort_key([chunk.raw for chunk in tasks[task]])))
-    return [*disorder(chunks), *(chunk for task in by_content for chunk in tasks[task])]
+        tasks[_kind(chunk, depth), which or str(number)].append(chunk)
+    pieces = [(kind, _in_place(found, runs, depth)) for (kind, _), found in tasks.items()]
+    pieces.sort(key=lambda piece: (piece[0], sort_key([c if isinstance(c, str) else c.raw for c in piece[1]])))
+    return [*disorder(chunks, depth), *(chunk for _, piece in pieces for chunk in piece)]
 
 
-def disorder(chunks: Sequence[Chunk]) -> list[str]:
+def disorder(chunks: Sequence[tuple[Chunk, str]], depth: int = 0) -> list[str]:
     """Where the chunks of tasks of one node can't be in the order that every task keeps: stream, update, result.
 
     Updates don't tell which task they are of, so this counts: at any point as many tasks must have said all they have
     to say as have ended, and as many must have ended as have told their result.
     """
     found: list[str] = []
-    total = len({chunk.task[1] for chunk in chunks if chunk.mode in ("tasks", "debug")})
-    updates = sum(chunk.mode == "updates" for chunk in chunks)
-    total = max(total, updates)
-    for stream in ("custom", "messages"):
-        left = Counter(chunk.task[1] for chunk in chunks if chunk.mode == stream)
+    results = [which for chunk, which in chunks if len(chunk.ns) == depth and _result(chunk) is not None]
+    total = max(len(set(results)), sum(_is_update(chunk, depth) for chunk, _ in chunks))
+    for stream in ("custom", "messages", "subgraph"):
+        left = Counter(which for chunk, which in chunks if _kind(chunk, depth) == stream)
         ended = 0
-        for chunk in chunks:
-            if chunk.mode == stream:
-                left[chunk.task[1]] -= 1
-            ended += chunk.mode == "updates"
+        for chunk, which in chunks:
+            if _kind(chunk, depth) == stream:
+                left[which] -= 1
+            ended += _is_update(chunk, depth)
             unfinished = sum(count > 0 for count in left.values())
             if ended > total - unfinished:
                 found.append(f"!!! an update before the {stream} of its task")
                 break
+    updates = any(_is_update(chunk, depth) for chunk, _ in chunks)
     for result in ("tasks", "debug"):
         ended = told = 0
-        for chunk in chunks:
-            ended += chunk.mode == "updates"
-            told += chunk.mode == result and not _failed(chunk)
+        for chunk, _ in chunks:
+            ended += _is_update(chunk, depth)
+            told += len(chunk.ns) == depth and chunk.mode == result and _succeeded(chunk)
             if updates and told > ended:
                 found.append(f"!!! a {result} result before the update of its task")
                 break
     return found
 
 
-def _failed(result: Chunk) -> bool:
-    payload = result.payload if result.mode == "tasks" else result.payload["payload"]
-    return payload["error"] is not None
+def _is_update(chunk: Chunk, depth: int) -> bool:
+    return len(chunk.ns) == depth and chunk.mode == "updates"
+
+
+def _succeeded(chunk: Chunk) -> bool:
+    return (result := _result(chunk)) is not None and result["error"] is None
 
 
 # --- runs --------------------------------------------------------------------------------------------------------
@@ -344,15 +545,8 @@ def canonical_run(
     Without `siblings_of_failure`, what the siblings of a failing task produced in its superstep is left out: how far
     they get before the failure ends the run is up to the scheduler.
     """
-    parts = split(chunks, layout)
-    if error is not None and not siblings_of_failure and parts and isinstance(parts[-1], Bag):
-        failed = _task_in_notes(error)
-        last = parts[-1]
-        parts[-1] = Bag(last.tasks, [chunk for chunk in last.chunks if chunk.task[0] == failed])
-    lines: list[Any] = []
-    for part in parts:
-        for item in [part] if isinstance(part, Chunk) else in_order(part):
-            lines.append(item if isinstance(item, str) else freeze(item.raw, ids))
+    failed = _tasks_in_notes(error) if error is not None and not siblings_of_failure else ()
+    lines = [item if isinstance(item, str) else freeze(item.raw, ids) for item in arranged(chunks, layout, 0, failed)]
     if error is not None:
         lines.append(canonical_error(error, ids))
     return lines
@@ -364,8 +558,8 @@ def canonical_error(error: BaseException, ids: Ids) -> Any:
     return {"raised": type(error).__name__, "text": ids.scrub(str(error)), "notes": notes}
 
 
-def _task_in_notes(error: BaseException) -> str:
-    for note in getattr(error, "__notes__", []):
-        if match := re.match(r"During task with name '(.+)' and id ", note):
-            return match.group(1)
-    return ""
+def _tasks_in_notes(error: BaseException) -> list[str]:
+    """The names of the tasks that failed, outermost first; one that no task has, if the notes name none."""
+    notes = cast("list[str]", getattr(error, "__notes__", []))
+    found = [re.match(r"During task with name '(.+)' and id ", note) for note in notes]
+    return [match.group(1) for match in reversed(found) if match] or [""]

@@ -9,16 +9,17 @@ from typing import Any
 import pytest
 
 from fleetgraph.fleet import Fleet
-from fleetgraph.wire import allow
 from tests.differential import graphs, live
-from tests.differential.cases.sends import Parcel
-from tests.differential.cases.streaming import Progress, Settings
 from tests.differential.harness import (
     CASES,
+    METHODS,
+    THEMES_OF_SUBGRAPHS,
+    THEMES_OF_THREADS,
     WAYS,
     Case,
     Method,
     Played,
+    Way,
     canonical,
     cases,
     differences,
@@ -45,8 +46,17 @@ WAYS_ON_A_FLEET = [
 ]
 """What the wire can make a difference to; the envelopes of all modes are compared in-process."""
 
-for sent in (Parcel, Progress, Settings):
-    allow(sent)  # what the programs send besides what their schemas name; a user of a fleet does the same
+WAYS_OF_THREADS_ON_A_FLEET = [
+    *("stream-updates-saved", "stream-all-saved", "stream-all_v2-saved", "astream-all-saved"),
+    *("invoke-v2-saved", "ainvoke-saved", "stream-all", "invoke"),
+]
+"""The same for the cases about what a thread remembers, in a saver that the caller holds."""
+
+
+WAYS_OF_SUBGRAPHS_ON_A_FLEET = [
+    *("stream-updates_subgraphs", "stream-messages_subgraphs", "stream-all_subgraphs", "stream-all_subgraphs-saved"),
+    *("stream-all_subgraphs_v2-saved", "astream-all_subgraphs-saved", "stream-all-saved", "invoke", "ainvoke-saved"),
+]
 
 
 def inline() -> Any:
@@ -60,11 +70,20 @@ def fleet() -> Iterator[Any]:
         yield fleet
 
 
-@pytest.mark.parametrize("method", ["stream", "astream", "invoke", "ainvoke"])
-@pytest.mark.parametrize("case", cases(), ids=str)
+def ways_on_a_fleet(case: Case, method: Method) -> list[Way]:
+    names = WAYS_OF_THREADS_ON_A_FLEET if case.theme in THEMES_OF_THREADS else WAYS_ON_A_FLEET
+    names = WAYS_OF_SUBGRAPHS_ON_A_FLEET if case.theme in THEMES_OF_SUBGRAPHS else names
+    return ways_of(case, method, names)
+
+
+@pytest.mark.parametrize(
+    ("case", "method"),
+    [(case, method) for case in cases() for method in METHODS if ways_on_a_fleet(case, method)],
+    ids=str,
+)
 def test_same_as_langgraph(fleet: Any, case: Case, method: Method) -> None:
-    ways = ways_of(case, method, WAYS_ON_A_FLEET)
     # Workers run coroutine functions whichever way the caller came: a sync caller gets what LangGraph's async one gets.
+    ways = ways_on_a_fleet(case, method)
     ours, theirs = differences(case, ways, lambda graph: graph.on(fleet), like_async=case.async_only)
     assert ours == theirs
 

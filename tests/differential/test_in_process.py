@@ -5,31 +5,19 @@ from typing import Any, cast
 import pytest
 
 from tests.differential import live
-from tests.differential.harness import CASES, Case, Method, cases, compiled, differences, ways_of
+from tests.differential.harness import CASES, METHODS, Case, Method, cases, compiled, differences, ways_of
 from tests.differential.libraries import Library, LibraryName, library
-
-THEMES = {
-    "branches",
-    "commands",
-    "failures",
-    "guide",
-    "inputs",
-    "nodes",
-    "reducers",
-    "routing",
-    "schemas",
-    "sends",
-    "streaming",
-    "threads",
-}
-"""All but `chat`, which is in test_messages."""
 
 BOTH: list[LibraryName] = ["langgraph", "fleetgraph"]
 
 
-@pytest.mark.parametrize("method", ["stream", "astream", "invoke", "ainvoke"])
-@pytest.mark.parametrize("case", cases(*THEMES), ids=str)
+@pytest.mark.parametrize(
+    ("case", "method"),
+    [(case, method) for case in cases() if case.theme != "chat" for method in METHODS if ways_of(case, method)],
+    ids=str,
+)
 def test_same_as_langgraph(case: Case, method: Method) -> None:
+    """The theme `chat` is in test_messages."""
     ours, theirs = differences(case, ways_of(case, method))
     assert ours == theirs
 

@@ -38,10 +38,11 @@ TASK = TaskMessage(
     snapshot=None,
     config={"tags": []},
     context=None,
+    more={},
 )
 TASK_BYTES = bytes.fromhex(
-    "dc0012"  # an array of 18
-    "01"  # the wire version
+    "dc0013"  # an array of 19
+    "02"  # the wire version
     "a472756e31"  # run
     "a3696e31"  # inbox
     "92ab6a6f6b65733a6772617068a466303064"  # graph: [name, fingerprint]
@@ -59,12 +60,13 @@ TASK_BYTES = bytes.fromhex(
     "c0"  # snapshot
     "81a47461677390"  # config
     "c0"  # context
+    "80"  # more
 )
 
 OUTCOME = Outcome("run1", "t1", 2, "w1", [("joke", ("ha", 1)), ("branch:to:end", None)], None)
 OUTCOME_BYTES = bytes.fromhex(
     "97"  # an array of 7
-    "01"  # the wire version
+    "02"  # the wire version
     "a472756e31"  # run
     "a27431"  # task
     "02"  # attempt
@@ -192,7 +194,7 @@ def test_what_is_no_message_is_refused(other: Any) -> None:
 
 
 def test_messages_are_not_confused() -> None:
-    with pytest.raises(DecodeError, match="TaskMessage is an array of 17, got an array of 6"):
+    with pytest.raises(DecodeError, match="TaskMessage is an array of 18, got an array of 6"):
         CODEC.decode_task(OUTCOME_BYTES)
 
 

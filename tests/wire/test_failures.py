@@ -57,9 +57,18 @@ def fleet_errors() -> list[type[BaseException]]:
     ]
 
 
+SPECIAL: dict[type[BaseException], BaseException] = {
+    errors.GraphInterrupt: errors.GraphInterrupt((Interrupt("go on?", "0" * 32),)),
+    errors.NodeInterrupt: errors.NodeInterrupt("go on?"),
+    errors.NodeTimeoutError: errors.NodeTimeoutError("node", 0.51, kind="run", run_timeout=0.5),
+}
+
+
 def instance_of(cls: type[BaseException]) -> BaseException:
     """An instance with an argument of the right type for each parameter of the constructor."""
     samples = {str: "text", int: 7, float: 0.5, bool: True, list[str]: ["a", "b"]}
+    if cls in SPECIAL:
+        return SPECIAL[cls]
     if "__init__" not in vars(cls):
         return cls("some text", (1, 2))
     hints = get_type_hints(cls.__init__)

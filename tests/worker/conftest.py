@@ -74,6 +74,7 @@ class Desk:
             "snapshot": None,
             "config": {},
             "context": None,
+            "more": {},
         }
         return TaskMessage(**{**fields, **changed})
 

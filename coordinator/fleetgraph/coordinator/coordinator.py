@@ -18,12 +18,13 @@ from redis.exceptions import RedisError
 from fleetgraph.coordinator.run import Limits, Run
 from fleetgraph.coordinator.workers import WorkerWatch
 from fleetgraph.errors import DecodeError, FleetError
-from fleetgraph.graph.compiled import CompiledStateGraph
+from fleetgraph.graph.compiled import CompiledGraph
 from fleetgraph.lookup import GraphRegistry
 from fleetgraph.pregel.run import RunRequest
 from fleetgraph.wire import keys
 from fleetgraph.wire.messages import GraphRef
 from fleetgraph.wire.outages import Backoff, will_pass
+from fleetgraph.wire.requests import decode_request, is_request
 from fleetgraph.wire.tasks import unreadable_outcome
 from fleetgraph.wire.transitions import LEASE, Call, command, execute_all, lost, renew, try_all
 
@@ -66,7 +67,7 @@ class Coordinator:
 
     # --- from other threads --------------------------------------------------------------------------------------
 
-    def new_run(self, graph: CompiledStateGraph, ref: GraphRef, queue: str, request: RunRequest) -> Run:
+    def new_run(self, graph: CompiledGraph, ref: GraphRef, queue: str, request: RunRequest) -> Run:
         """A run that has an id, and starts once it is submitted."""
         return Run(graph, ref, request, self._registry.codec, queue, self.id, self._limits)
 
@@ -142,6 +143,7 @@ class Coordinator:
                 messages = self._wait()
             calls = [call for message in messages for call in self._handle(message)]
             calls += self._handle_wanted()
+            calls += self._wake_runs()
             calls += self._leftover
             self._leftover = []
             if time.monotonic() - checked >= POLL_SECONDS:
@@ -157,7 +159,7 @@ class Coordinator:
         """Wait for a message, for a second at most, and leave it where it is: a move from the head to the head."""
         try:
             head: Any = self._client.execute_command(  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-                "BLMOVE", self._inbox, self._inbox, "LEFT", "LEFT", POLL_SECONDS
+                "BLMOVE", self._inbox, self._inbox, "LEFT", "LEFT", self._seconds_to_wait()
             )
         except RedisError as error:
             if not will_pass(error):
@@ -170,6 +172,8 @@ class Coordinator:
     def _handle(self, message: bytes) -> list[_Sent]:
         if message == _WAKE:
             return []
+        if is_request(message):
+            return self._handle_request(message)
         try:
             outcome = self._registry.codec.decode_outcome(message)
         except DecodeError as error:
@@ -179,6 +183,24 @@ class Coordinator:
                 return []
         run = self._runs.get(outcome.run)
         return [] if run is None else self._settled(run, run.deliver(outcome))
+
+    def _handle_request(self, message: bytes) -> list[_Sent]:
+        try:
+            request = decode_request(self._registry.codec, message)
+        except DecodeError as error:
+            logger.error("coordinator %s: threw away an unreadable request: %s", self.id, error)
+            return []
+        run = self._runs.get(request.run)
+        return [] if run is None else self._settled(run, run.asked(request))
+
+    def _wake_runs(self) -> list[_Sent]:
+        now = time.monotonic()
+        due = [run for run in self._runs.values() if (when := run.next_wake) is not None and when <= now]
+        return [call for run in due for call in self._settled(run, run.wake(now))]
+
+    def _seconds_to_wait(self) -> float:
+        wakes = [when for run in self._runs.values() if (when := run.next_wake) is not None]
+        return min([POLL_SECONDS, *(max(0.001, when - time.monotonic()) for when in wakes)])
 
     def _handle_wanted(self) -> list[_Sent]:
         calls: list[_Sent] = []

@@ -13,22 +13,41 @@ from datetime import timedelta
 from typing import Any, Final
 from uuid import uuid4
 
-from fleetgraph.errors import EncodeError, NotSupported, RunCancelled, TaskLost
-from fleetgraph.graph.compiled import CompiledStateGraph
-from fleetgraph.pregel.instructions import Emit, Finished, Instruction, RunTasks, SaveCheckpoint, SaveWrites
+from fleetgraph.channels.base import MISSING
+from fleetgraph.errors import EncodeError, FleetError, NotSupported, RunCancelled, TaskLost
+from fleetgraph.graph.compiled import CompiledGraph
+from fleetgraph.pregel.instructions import (
+    CacheWrites,
+    Emit,
+    EmitMessages,
+    Finished,
+    Instruction,
+    KnowMessages,
+    Load,
+    LookUp,
+    RunTasks,
+    SaveCheckpoint,
+    SaveWrites,
+    WakeLater,
+)
 from fleetgraph.pregel.machine import Machine
+from fleetgraph.pregel.reserved import RETURN
 from fleetgraph.pregel.run import RunRequest
 from fleetgraph.pregel.saving import CheckpointStore
-from fleetgraph.pregel.task import Task
+from fleetgraph.pregel.task import Task, Write
+from fleetgraph.pregel.tree import Tree
 from fleetgraph.wire import keys
 from fleetgraph.wire.codec import Codec
 from fleetgraph.wire.events import RUN, End, encode_event
-from fleetgraph.wire.messages import GraphRef, Outcome
-from fleetgraph.wire.tasks import to_message
+from fleetgraph.wire.messages import Answer, GraphRef, Outcome, Request
+from fleetgraph.wire.remote import serve_saver, serve_store
+from fleetgraph.wire.requests import CALL, RESUME, SAVER, STORE, encode_answer
+from fleetgraph.wire.tasks import RunFacts, to_message
 from fleetgraph.wire.transitions import (
     Call,
     Dispatch,
     Events,
+    Mark,
     RunStatus,
     cancel,
     command,
@@ -71,7 +90,7 @@ class _Outstanding:
 class Run:
     """A run that this coordinator drives. Its methods answer with what to send to Redis, in order."""
 
-    graph: CompiledStateGraph
+    graph: CompiledGraph
     ref: GraphRef
     request: RunRequest
     codec: Codec
@@ -86,8 +105,13 @@ class Run:
     """Why its readers will not hear how it ended."""
 
     def __post_init__(self) -> None:
-        self._store = CheckpointStore(self.request.checkpointer, self.request.config)
-        self._machine: Machine | None = None
+        self._store = CheckpointStore(self.request)
+        self._tree: Tree | None = None
+        self._callers: dict[str, list[Request]] = {}
+        """By task that was called, who waits for it."""
+        self._waiting_tasks: dict[str, int] = {}
+        """How many tasks each outstanding one has called that have not ended."""
+        self._wakes: list[tuple[float, str]] = []
         self._outstanding: dict[str, _Outstanding] = {}
         self._backlog: deque[Task] = deque()
         self._width: int | None = self.request.config.get("max_concurrency")
@@ -95,8 +119,15 @@ class Run:
         self._sent = 0
         self._batches = 0
         self._renewal = time.monotonic() + self.limits.retention.total_seconds() / RENEWALS
-        self._worker_modes = tuple(sorted(self.request.format.modes & {"custom", "messages"}))
-        self._config = {k: v for k, v in self.request.config.items() if k != "callbacks"}
+        store = self.request.store
+        self._facts = RunFacts(
+            run=self.id,
+            inbox=self.coordinator,
+            graph=self.ref,
+            saving=self.request.checkpointer is not None,
+            at_exit=self.request.durability == "exit",
+            remote_store=store is not None and not getattr(store, "shared", False),
+        )
 
     # --- what happens to it --------------------------------------------------------------------------------------
 
@@ -128,25 +159,113 @@ class Run:
         try:
             if self.request.config.get("callbacks"):
                 raise NotSupported("config['callbacks'] on a fleet: they are objects of this process")
-            self._machine = Machine(self.graph.program, self._store.settings(self.request), self._store.load())
-            return self._carry_out(self._machine.start(self.request.input))
+            machine = Machine(self._store.settings(), self._store.load())
+            self._tree = Tree(machine, subgraphs=self.request.frame.subgraphs)
+            return self._carry_out(self._tree.start(self.request.input))
         except BaseException as error:
             return self._abort(error)
 
     def deliver(self, outcome: Outcome) -> list[Call[Any]]:
         """A worker reported what became of a task."""
-        if self.ended or self._machine is None:
+        tree = self._tree
+        if self.ended or tree is None:
             return []
-        self._outstanding.pop(outcome.task, None)
+        known = self._outstanding.pop(outcome.task, None)
+        self._waiting_tasks.pop(outcome.task, None)
         self._reported = outcome
         try:
             if outcome.error is not None:
-                instructions = self._machine.failed(outcome.task, outcome.error, outcome.writes or ())
+                instructions = tree.failed(outcome.task, outcome.error, outcome.writes or ())
             else:
-                instructions = self._machine.finished(outcome.task, outcome.writes or [])
-            return [*self._carry_out(instructions), *self._dispatch_next()]
+                instructions = tree.finished(outcome.task, outcome.writes or [])
+            calls = self._carry_out(instructions)
+            if known is not None and outcome.task in self._callers:
+                calls += self._answer_callers(outcome.task, outcome.writes or [], outcome.error)
+            return [*calls, *self._dispatch_next()]
         except BaseException as error:
             return self._abort(error)
+
+    def asked(self, request: Request) -> list[Call[Any]]:
+        """A running task asks something of its run."""
+        known = self._outstanding.get(request.task)
+        if self.ended or self._tree is None or known is None or known.attempt != request.attempt:
+            return []  # nobody waits for what it does with the answer
+        try:
+            match request.kind:
+                case kind if kind == CALL:
+                    return self._called(self._tree, request)
+                case kind if kind == RESUME:
+                    found = self._tree.claim_resume(request.payload[0])
+                    return self._answer(request, [] if found is MISSING else [found])
+                case kind if kind == SAVER and self.request.checkpointer is not None:
+                    return self._answer(request, serve_saver(self.request.checkpointer, request.payload))
+                case kind if kind == STORE and self.request.store is not None:
+                    return self._answer(request, serve_store(self.request.store, request.payload))
+                case kind:
+                    raise FleetError(f"a task asked for {kind!r}, which its run does not have")
+        except Exception as error:
+            return self._answer(request, None, error)
+        except BaseException as error:
+            return self._abort(error)
+
+    def _called(self, tree: Tree, request: Request) -> list[Call[Any]]:
+        index, reference, args, kwargs = request.payload
+        from fleetgraph.pregel import functions
+
+        call = functions.find(reference).call(tuple(args), kwargs)
+        task, instructions = tree.called(request.task, index, call)
+        if task is None:
+            raise FleetError(f"{call.name} was called by a task of a run that is over")
+        if not task.writes and task.cache_key is not None and task.id not in self._outstanding:
+            key = (task.cache_key.ns, task.cache_key.key)
+            if found := task.frame.program.cache.get((key,)):
+                instructions += tree.finished(task.id, list(found[key]), cached=True)
+        calls = self._carry_out(instructions)
+        if task.writes:
+            return calls + self._answer(request, _returned(task.writes))
+        callers = self._callers.setdefault(task.id, [])
+        if any((one.task, one.number, one.worker) == (request.task, request.number, request.worker) for one in callers):
+            return calls  # it was asked before, and still waits
+        callers.append(request)
+        self._waiting_tasks[request.task] = self._waiting_tasks.get(request.task, 0) + 1
+        if task.id not in self._outstanding and task not in self._backlog:
+            self._backlog.append(task)
+        return [*calls, *self._dispatch_next()]
+
+    def _answer_callers(self, task_id: str, writes: list[Write], error: BaseException | None) -> list[Call[Any]]:
+        calls: list[Call[Any]] = []
+        for request in self._callers.pop(task_id, ()):
+            if request.task in self._waiting_tasks:
+                self._waiting_tasks[request.task] -= 1
+            calls += self._answer(request, None if error is not None else _returned(writes), error)
+        return calls
+
+    def _answer(self, request: Request, value: Any, error: BaseException | None = None) -> list[Call[Any]]:
+        where = f"graph {self.ref.name!r}, answer to a {request.kind} of task {request.task}"
+        try:
+            data = encode_answer(self.codec, Answer(request.number, value, error), where)
+        except EncodeError as refused:
+            data = encode_answer(self.codec, Answer(request.number, None, refused), where)
+        key = keys.answers(request.worker)
+        return [command("RPUSH", key, data), command("EXPIRE", key, int(keys.INBOX_TTL.total_seconds()))]
+
+    @property
+    def next_wake(self) -> float | None:
+        """When, by a monotonic clock, it wants to be woken."""
+        return min(self._wakes)[0] if self._wakes else None
+
+    def wake(self, now: float) -> list[Call[Any]]:
+        """Do what was put off until now."""
+        due = [task for when, task in self._wakes if when <= now]
+        self._wakes = [(when, task) for when, task in self._wakes if when > now]
+        calls: list[Call[Any]] = []
+        for task in due:
+            if not self.ended and self._tree is not None:
+                try:
+                    calls += self._carry_out(self._tree.woken(task))
+                except BaseException as error:
+                    calls += self._abort(error)
+        return calls
 
     def lose(self, task_id: str, attempt: int) -> list[Call[Any]]:
         """The worker that held an attempt of a task has vanished: give the task to another one."""
@@ -185,49 +304,73 @@ class Run:
     # --- what it says --------------------------------------------------------------------------------------------
 
     def _carry_out(self, instructions: Iterable[Instruction]) -> list[Call[Any]]:
-        events: list[bytes] = []
+        events: list[Events] = []
         calls: list[Call[Any]] = []
+        pending = deque(instructions)
         try:
-            for instruction in instructions:
-                match instruction:
-                    case Emit(mode, payload, task):
-                        events.append(self._event(mode, payload, task))
+            while pending:
+                match pending.popleft():
+                    case Emit(mode, payload, task, ns):
+                        events.append(Events(1, self._event(mode, payload, task, ns)))
+                    case EmitMessages(messages, task, ns):
+                        for message, metadata in messages:
+                            blob = self._event("messages", (message, metadata), task, ns)
+                            events.append(Events(1, blob, Mark.SKIP, message.id))
+                    case KnowMessages(ids):
+                        events += [Events(0, b"", Mark.ADD, message_id) for message_id in ids]
                     case RunTasks(tasks):
                         self._backlog.extend(tasks)
                         dispatched = self._dispatch_next()
                         calls += [*self._publish(events), *dispatched]
                         events = []
+                    case Load() as load:
+                        pending.extend(self._started.loaded(load.task, self._store.load_inside(load)))
+                    case LookUp(tasks):
+                        pending.extendleft(reversed(self._started.looked_up(tasks, _cached(tasks))))
+                    case CacheWrites(task, key, writes):
+                        task.frame.program.cache.set({(key.ns, key.key): (writes, key.ttl)})
+                    case WakeLater(task_id, seconds):
+                        self._wakes.append((time.monotonic() + seconds, task_id))
                     case SaveCheckpoint() as save:
                         self._store.put(save)
                     case SaveWrites() as save:
                         self._store.put_writes(save)
-                    case Finished(error):
+                    case Finished(error, interrupt):
                         status = RunStatus.SUCCESS if error is None else RunStatus.ERROR
+                        if interrupt is not None:
+                            status = RunStatus.INTERRUPTED
                         return [*calls, *self._end(status, error, events)]
         except BaseException as error:  # a saver that fails, a value that can't travel; what came before has happened
             return [*calls, *self._end(RunStatus.ERROR, error, events)]
         return [*calls, *self._publish(events)]
 
-    def _event(self, mode: str, payload: Any, task: str | None) -> bytes:
+    @property
+    def _started(self) -> Tree:
+        assert self._tree is not None
+        return self._tree
+
+    def _event(self, mode: str, payload: Any, task: str | None, ns: tuple[str, ...] = ()) -> bytes:
         attempt = 0
         if task is not None:
             reported = self._reported
             attempt = reported.attempt if reported is not None and reported.task == task else 1
         where = f"graph {self.ref.name!r}, {mode} chunk"
-        return encode_event(self.codec, mode, (), task or "", attempt, time.time(), payload, where)
+        return encode_event(self.codec, mode, ns, task or "", attempt, time.time(), payload, where)
 
-    def _publish(self, events: list[bytes]) -> list[Call[Any]]:
+    def _publish(self, events: list[Events]) -> list[Call[Any]]:
         if not events:
             return []
+        items = list(_merged(events))
         start = self._sent
-        self._sent += len(events)
-        return [publish_from_coordinator(self.id, _EPOCH, [Events(len(events), b"".join(events))], start=start)]
+        self._sent += len(items)
+        return [publish_from_coordinator(self.id, _EPOCH, items, start=start)]
 
     def _dispatch_next(self) -> list[Call[Any]]:
         """Give workers the tasks that wait, as many as the run may have running at once."""
         count = len(self._backlog)
         if self._width is not None:
-            count = min(count, self._width - len(self._outstanding))
+            waiting = sum(count > 0 for count in self._waiting_tasks.values())
+            count = min(count, self._width - len(self._outstanding) + waiting)
         if count <= 0 or self.ended:
             return []
         started = [_Outstanding(self._backlog.popleft()) for _ in range(count)]
@@ -256,16 +399,7 @@ class Run:
         )
 
     def _message(self, one: _Outstanding) -> bytes:
-        message = to_message(
-            one.task,
-            run=self.id,
-            inbox=self.coordinator,
-            graph=self.ref,
-            attempt=one.attempt,
-            modes=self._worker_modes,
-            config=self._config,
-            context=self.request.context,
-        )
+        message = to_message(one.task, self._facts, attempt=one.attempt, resumable=self._started.resumable)
         return self.codec.encode_task(message)
 
     def _abort(self, error: BaseException) -> list[Call[Any]]:
@@ -273,7 +407,7 @@ class Run:
         return [] if self.ended else self._end(RunStatus.ERROR, error)
 
     def _end(
-        self, status: RunStatus, error: BaseException | None, events: list[bytes] | None = None
+        self, status: RunStatus, error: BaseException | None, events: list[Events] | None = None
     ) -> list[Call[Any]]:
         self.ended = True
         self.error = error
@@ -289,6 +423,34 @@ class Run:
         return [
             *calls,
             command("HSET", keys.run(self.id), "status", status.value),
-            *self._publish([*(events or []), last]),
+            *self._publish([*(events or []), Events(1, last)]),
             command("DEL", keys.tasks(self.id), keys.seen(self.id), keys.sent(self.id)),
         ]
+
+
+def _merged(events: Iterable[Events]) -> Iterable[Events]:
+    """The same events, those that follow each other without a mark as one item."""
+    number, blobs = 0, list[bytes]()
+    for one in events:
+        if one.mark is Mark.NONE:
+            number += one.number
+            blobs.append(one.blob)
+            continue
+        if number:
+            yield Events(number, b"".join(blobs))
+            number, blobs = 0, []
+        yield one
+    if number:
+        yield Events(number, b"".join(blobs))
+
+
+def _returned(writes: Iterable[Write]) -> Any:
+    """What a function that ran as a task returned."""
+    return next((value for channel, value in writes if channel == RETURN), None)
+
+
+def _cached(tasks: list[Task]) -> dict[str, list[Write]]:
+    """What the cache has of tasks of one graph, by id."""
+    keys = {(task.cache_key.ns, task.cache_key.key): task.id for task in tasks if task.cache_key is not None}
+    found = tasks[0].frame.program.cache.get(tuple(keys))
+    return {keys[key]: list(writes) for key, writes in found.items()}

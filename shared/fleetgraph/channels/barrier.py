@@ -55,3 +55,43 @@ class NamedBarrierValue(BaseChannel):
     @property
     def signature(self) -> str:
         return f"{type(self).__name__}({','.join(sorted(self.names))})"
+
+
+class NamedBarrierValueAfterFinish(NamedBarrierValue):
+    """The same, for a node that is put off: available only once the run would otherwise end."""
+
+    __slots__ = ("finished",)
+
+    def __init__(self, typ: Any, names: Collection[str], key: str = "") -> None:
+        super().__init__(typ, names, key)
+        self.finished = False
+
+    def get(self) -> Any:
+        if not self.is_available():
+            raise EmptyChannelError
+
+    def is_available(self) -> bool:
+        return self.finished and self.seen == self.names
+
+    def consume(self) -> bool:
+        if not self.is_available():
+            return False
+        self.finished = False
+        self.seen = set()
+        return True
+
+    def finish(self) -> bool:
+        if self.finished or self.seen != self.names:
+            return False
+        self.finished = True
+        return True
+
+    def checkpoint(self) -> Any:
+        return (set(self.seen), self.finished)
+
+    def from_checkpoint(self, saved: Any) -> Self:
+        copy = type(self)(self.typ, self.names, self.key)
+        if saved is not MISSING:
+            seen, copy.finished = saved
+            copy.seen = set(seen)
+        return copy

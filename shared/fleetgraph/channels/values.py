@@ -128,3 +128,50 @@ class UntrackedValue(GuardedValue):
 
     def snapshot(self) -> Any:
         return self.value
+
+
+class LastValueAfterFinish(SingleValue):
+    """Holds the last value written, for a node that is put off: available only once the run would otherwise end."""
+
+    __slots__ = ("finished",)
+
+    def __init__(self, typ: Any = Any, key: str = "") -> None:
+        super().__init__(typ, key)
+        self.finished = False
+
+    def update(self, values: Sequence[Any]) -> bool:
+        if not values:
+            return False
+        self.finished = False
+        self.value = values[-1]
+        return True
+
+    def get(self) -> Any:
+        if not self.is_available():
+            raise EmptyChannelError
+        return self.value
+
+    def is_available(self) -> bool:
+        return self.finished and self.value is not MISSING
+
+    def consume(self) -> bool:
+        if not self.finished:
+            return False
+        self.finished = False
+        self.value = MISSING
+        return True
+
+    def finish(self) -> bool:
+        if self.finished or self.value is MISSING:
+            return False
+        self.finished = True
+        return True
+
+    def checkpoint(self) -> Any:
+        return MISSING if self.value is MISSING else (self.value, self.finished)
+
+    def from_checkpoint(self, saved: Any) -> Self:
+        copy = type(self)(self.typ, self.key)
+        if saved is not MISSING:
+            copy.value, copy.finished = saved
+        return copy

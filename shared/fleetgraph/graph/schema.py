@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Sequence
-from functools import cache
-from typing import Any, NotRequired, Required, cast, get_args, get_origin, get_type_hints
+from collections.abc import Callable
+from typing import Any, NotRequired, Required, get_args, get_origin, get_type_hints
 
 from fleetgraph.channels.base import MISSING, BaseChannel
 from fleetgraph.channels.binop import BinaryOperatorAggregate
 from fleetgraph.channels.values import LastValue
 from fleetgraph.managed import ManagedValue, managed_of
-
-ROOT = "__root__"
-"""The only channel of a graph whose state is one annotated type."""
+from fleetgraph.pregel.updates import ROOT, is_pydantic
 
 
 @dataclasses.dataclass(slots=True)
@@ -24,9 +21,6 @@ class Schema:
     channels: dict[str, BaseChannel]
     managed: dict[str, type[ManagedValue]]
 
-    @property
-    def keys(self) -> list[str]:
-        return [*self.channels, *self.managed]
 
 
 def read_schema(schema: Any) -> Schema:
@@ -75,11 +69,6 @@ def _check_reducer(reducer: Callable[..., Any]) -> None:
         raise ValueError(f"Invalid reducer signature. Expected (a, b) -> c. Got {signature}")
 
 
-def is_pydantic(cls: Any) -> bool:
-    """Whether `cls` is a pydantic model class; answers without importing pydantic."""
-    return isinstance(cls, type) and hasattr(cls, "__pydantic_fields__") and hasattr(cls, "model_construct")
-
-
 def coercion_of(schema: Any) -> Callable[[dict[str, Any]], Any] | None:
     """What turns a mapping of channel values into what a node of this input schema is called with."""
     if is_class_of_state(schema):
@@ -90,29 +79,3 @@ def coercion_of(schema: Any) -> Callable[[dict[str, Any]], Any] | None:
 def is_class_of_state(schema: Any) -> bool:
     """Whether a schema is a class that nodes get instances of: a dataclass or a pydantic model."""
     return isinstance(schema, type) and (dataclasses.is_dataclass(schema) or is_pydantic(schema))
-
-
-@cache
-def annotated_keys(cls: type) -> tuple[str, ...]:
-    """The annotated attribute names of a class and its bases, base first; empty when it has none."""
-    keys: dict[str, None] = {}
-    for base in reversed(cls.__mro__):
-        keys.update(dict.fromkeys(inspect.get_annotations(base)))
-    return tuple(keys)
-
-
-def instance_items(instance: Any, keys: Sequence[str]) -> list[tuple[str, Any]]:
-    """The (key, value) pairs that an instance of a schema updates.
-
-    A pydantic instance leaves out what is None only because nobody set it and None is its default.
-    """
-    cls = cast("Any", type(instance))
-    if is_pydantic(cls):
-        fields, kept = cls.model_fields, instance.model_fields_set
-        return [
-            (key, value)
-            for key in keys
-            if (value := getattr(instance, key, MISSING)) is not MISSING
-            and (value is not None or key not in fields or fields[key].default is not None or key in kept)
-        ]
-    return [(key, value) for key in keys if (value := getattr(instance, key, MISSING)) is not MISSING]

@@ -8,22 +8,26 @@ import logging
 import types
 import typing
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, Literal, Self, cast, get_args, get_origin
 
-from fleetgraph.channels.barrier import NamedBarrierValue
+from fleetgraph.channels.barrier import NamedBarrierValue, NamedBarrierValueAfterFinish
 from fleetgraph.channels.base import BaseChannel
 from fleetgraph.channels.topic import Topic
-from fleetgraph.channels.values import EphemeralValue
+from fleetgraph.channels.values import EphemeralValue, LastValueAfterFinish
+from fleetgraph.checkpoint.base import as_saver
 from fleetgraph.constants import END, START
 from fleetgraph.errors import NotSupported
-from fleetgraph.graph.compiled import CompiledStateGraph
-from fleetgraph.graph.schema import ROOT, Schema, coercion_of, read_schema
-from fleetgraph.graph.updates import updates_of
+from fleetgraph.graph.compiled import CompiledGraph, CompiledStateGraph
+from fleetgraph.graph.plugins import allow_types
+from fleetgraph.graph.schema import Schema, coercion_of, read_schema
 from fleetgraph.pregel.branch import Branch, PathMap, first_parameter_schema, type_hints
 from fleetgraph.pregel.callee import Callee, own_name
-from fleetgraph.pregel.program import TASKS, BranchProgram, NodeProgram, Program, Reading, trigger_of
+from fleetgraph.pregel.program import BranchProgram, NodeProgram, Program, Reading
+from fleetgraph.pregel.reserved import TASKS, trigger_of
 from fleetgraph.pregel.task import Write
-from fleetgraph.types import Command, RetryPolicy, Send
+from fleetgraph.pregel.updates import ROOT, updates_of
+from fleetgraph.types import CachePolicy, Command, RetryPolicy, Send, TimeoutPolicy
 
 logger = logging.getLogger(__name__)
 
@@ -35,12 +39,35 @@ _RESERVED_CHARACTERS = ("|", ":")
 class NodeSpec:
     """A node as it was added."""
 
-    callee: Callee
+    callee: Callee | None
+    """Its function; None where it is a graph."""
     input_schema: Any
     metadata: Mapping[str, Any]
     retry: tuple[RetryPolicy, ...]
     destinations: tuple[str, ...]
     """Where a returned Command may go; for drawing and for finding typos."""
+    destination_labels: Mapping[str, str]
+    """What its destinations are labelled with in drawings."""
+    deferred: bool
+    cache: CachePolicy | None
+    timeout: TimeoutPolicy | None
+    error_handler: Callable[..., Any] | None
+    subgraph: CompiledGraph | None
+    """The graph that the node is, if it is one."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NodeDefaults:
+    """What holds for the nodes that do not say otherwise."""
+
+    retry: tuple[RetryPolicy, ...] = ()
+    cache: CachePolicy | None = None
+    error_handler: Callable[..., Any] | None = None
+    timeout: TimeoutPolicy | None = None
+
+
+_HANDLER = "__error_handler__{}"
+_DEFAULT_HANDLER = "__default_error_handler__"
 
 
 class StateGraph:
@@ -85,6 +112,7 @@ class StateGraph:
         self.schemas: dict[Any, Schema] = {}
         self.channels: dict[str, BaseChannel] = {}
         self.managed: dict[str, Any] = {}
+        self.defaults = NodeDefaults()
         self._compiled = False
         self._add_schema(state_schema)
         self._add_schema(self.input_schema, managed_allowed=False)
@@ -101,31 +129,35 @@ class StateGraph:
         metadata: Mapping[str, Any] | None = None,
         input_schema: Any = None,
         retry_policy: RetryPolicy | Sequence[RetryPolicy] | None = None,
-        cache_policy: Any = None,
-        error_handler: Any = None,
+        cache_policy: CachePolicy | None = None,
+        error_handler: Callable[..., Any] | None = None,
         destinations: Mapping[str, str] | Sequence[str] | None = None,
-        timeout: Any = None,
+        timeout: float | timedelta | TimeoutPolicy | None = None,
+        trace_policy: Any = None,
     ) -> Self:
         """Add a node: `add_node(function)`, named after the function, or `add_node(name, function)`.
 
         Args:
-            node: The node's name, or its function.
-            action: The function, when `node` is a name.
+            node: The node's name, or its function; or a compiled graph, whose nodes then run as tasks of this one.
+            action: The function or graph, when `node` is a name.
+            defer: Whether to put the node off until the run would otherwise end.
             metadata: Goes into the node's `messages` and `tasks` chunks.
             input_schema: What the node is given of the state, when it is not what its first parameter is annotated
                 with, or all of it.
             retry_policy: When to run the node again after it raised; of several the first that matches.
-            destinations: Where a `Command` it returns may go; for drawing.
+            cache_policy: When it need not run, because it ran on the same input before.
+            error_handler: Runs in its place, in the same superstep, once it has failed: a function of its input and of
+                `error: NodeError`. What follows the node then does not run; the handler says where to go.
+            destinations: Where a `Command` it returns may go, as names or as a mapping to labels; for drawing.
+            timeout: Seconds that one attempt may take. In-process only coroutine functions can have one.
 
         Raises:
             ValueError: The name is taken, reserved, or has a `|` or `:` in it.
-            NotSupported: An option that Fleetgraph does not have yet.
+            NotSupported: An option that Fleetgraph does not have.
         """
         self._warn_if_compiled("a node")
-        unsupported = {"defer": defer, "cache_policy": cache_policy, "error_handler": error_handler, "timeout": timeout}
-        for option, value in unsupported.items():
-            if value:
-                raise NotSupported(f"add_node({option}=...)")
+        if trace_policy is not None:
+            raise NotSupported("add_node(trace_policy=...)")
         if not isinstance(node, str):
             action = node
             name = _default_name(action)
@@ -140,16 +172,42 @@ class StateGraph:
         for character in _RESERVED_CHARACTERS:
             if character in name:
                 raise ValueError(f"'{character}' is a reserved character and is not allowed in the node names.")
-        if isinstance(action, CompiledStateGraph):
-            raise NotSupported(f"a graph as a node (node {name!r})")
-        schema = input_schema or first_parameter_schema(action) or self.state_schema
+        graph = action if isinstance(action, CompiledGraph) else None
+        schema = input_schema or (None if graph else first_parameter_schema(action)) or self.state_schema
         self._add_schema(schema)
         self.nodes[name] = NodeSpec(
-            callee=Callee(action, name),
+            callee=None if graph else Callee(action, name),
             input_schema=schema,
             metadata=dict(metadata or {}),
-            retry=(retry_policy,) if isinstance(retry_policy, RetryPolicy) else tuple(retry_policy or ()),
+            retry=_listed(retry_policy),
             destinations=tuple(destinations) if destinations is not None else _command_destinations(action),
+            destination_labels=dict(destinations) if isinstance(destinations, Mapping) else {},
+            deferred=defer,
+            cache=cache_policy,
+            timeout=TimeoutPolicy.coerce(timeout),
+            error_handler=error_handler,
+            subgraph=graph,
+        )
+        return self
+
+    def set_node_defaults(
+        self,
+        *,
+        retry_policy: RetryPolicy | Sequence[RetryPolicy] | None = None,
+        cache_policy: CachePolicy | None = None,
+        error_handler: Callable[..., Any] | None = None,
+        timeout: float | timedelta | TimeoutPolicy | None = None,
+    ) -> Self:
+        """Set what holds for every node that does not say otherwise, those added before included.
+
+        It does not reach into graphs in nodes. Retry policy and timeout hold for error handlers too.
+        """
+        defaults = self.defaults
+        self.defaults = NodeDefaults(
+            retry=defaults.retry if retry_policy is None else _listed(retry_policy),
+            cache=defaults.cache if cache_policy is None else cache_policy,
+            error_handler=defaults.error_handler if error_handler is None else error_handler,
+            timeout=defaults.timeout if timeout is None else TimeoutPolicy.coerce(timeout),
         )
         return self
 
@@ -284,12 +342,19 @@ class StateGraph:
         interrupt_after: Literal["*"] | Sequence[str] | None = None,
         debug: bool = False,
         name: str = "LangGraph",
+        transformers: Any = None,
     ) -> CompiledStateGraph:
         """Check the graph and make it runnable.
 
         Args:
-            checkpointer: A saver that keeps the state of threads between runs.
-            debug: Not supported yet.
+            checkpointer: A saver that keeps the state of threads between runs, one of LangGraph's too. For a graph that
+                is to be used in another one: None to use the other's saver, with a state that begins anew in each of its
+                tasks; True for one history of its own in each thread; False for none.
+            cache: Keeps what nodes with a `CachePolicy` wrote.
+            store: What nodes are given as `store`.
+            interrupt_before: Nodes before which runs stop; `*` for all.
+            interrupt_after: Nodes after which runs stop.
+            debug: Whether runs print updates and values.
             name: What the graph is called.
 
         Raises:
@@ -297,39 +362,36 @@ class StateGraph:
             TypeError: The checkpointer is none.
             NotSupported: An option that Fleetgraph does not have yet.
         """
-        from fleetgraph.checkpoint.base import check_saver
-
+        if transformers is not None:
+            raise NotSupported("compile(transformers=...)")
         breakpoints = [*(interrupt_before or ()), *(interrupt_after or ())]
         self.validate([] if "*" in breakpoints else breakpoints)
-        unsupported = {
-            "cache": cache,
-            "store": store,
-            "interrupt_before": interrupt_before,
-            "interrupt_after": interrupt_after,
-            "debug": debug,
-        }
-        for option, value in unsupported.items():
-            if value:
-                raise NotSupported(f"compile({option}=...)")
-        check_saver(checkpointer)
+        saver = as_saver(checkpointer)
+        allow_types(self.schemas, saver, store, cache)
         caller = inspect.currentframe()  # the graph's own name is looked for where it is compiled
         return CompiledStateGraph(
             builder=self,
-            program=self._program(name),
-            checkpointer=checkpointer,
+            program=self._program(name, cache),
+            checkpointer=saver,
+            store=store,
+            interrupt_before=interrupt_before or (),
+            interrupt_after=interrupt_after or (),
+            debug=debug,
             name=name,
             module=caller.f_back.f_globals.get("__name__") if caller and caller.f_back else None,
         )
 
-    def _program(self, name: str) -> Program:
+    def _program(self, name: str, cache: Any) -> Program:
         channels: dict[str, BaseChannel] = dict(self.channels)
         channels[START] = EphemeralValue(self.input_schema, key=START)
         channels[TASKS] = Topic(Send, accumulate=False, key=TASKS)
         triggers: dict[str, list[str]] = {}
         writes: dict[str, list[Write]] = {START: []} | {node: [] for node in self.nodes}
-        for node in self.nodes:
+        for node, spec in self.nodes.items():
             trigger = trigger_of(node)
-            channels[trigger] = EphemeralValue(Any, guard=False, key=trigger)
+            channels[trigger] = (
+                LastValueAfterFinish(Any, key=trigger) if spec.deferred else EphemeralValue(Any, guard=False, key=trigger)
+            )
             triggers[node] = [trigger]
         for start, end in self.edges:
             if end != END:
@@ -338,7 +400,8 @@ class StateGraph:
             if end == END:
                 continue
             join = f"join:{'+'.join(starts)}:{end}"
-            channels[join] = NamedBarrierValue(str, starts, key=join)
+            barrier = NamedBarrierValueAfterFinish if self.nodes[end].deferred else NamedBarrierValue
+            channels[join] = barrier(str, starts, key=join)
             triggers[end].append(join)
             for start in starts:
                 writes[start].append((join, start))
@@ -365,8 +428,30 @@ class StateGraph:
                 edges=tuple(writes[node]),
                 branches=self._branch_programs(node),
                 metadata=spec.metadata,
-                retry=spec.retry,
+                retry=spec.retry or self.defaults.retry,
+                cache=spec.cache or self.defaults.cache,
+                timeout=spec.timeout or self.defaults.timeout,
+                error_handler=(
+                    _HANDLER.format(node)
+                    if spec.error_handler
+                    else _DEFAULT_HANDLER
+                    if self.defaults.error_handler
+                    else None
+                ),
+                subgraph=spec.subgraph,
             )
+        handlers = {_HANDLER.format(node): spec.error_handler for node, spec in self.nodes.items()}
+        for handler, function in {**handlers, _DEFAULT_HANDLER: self.defaults.error_handler}.items():
+            if function is not None:
+                nodes[handler] = NodeProgram(
+                    name=handler,
+                    callee=Callee(function, handler),
+                    triggers=(),
+                    reading=self._reading(self.state_schema),
+                    updates=updates_of(keys),
+                    retry=self.defaults.retry,
+                    timeout=self.defaults.timeout,
+                )
         output_keys = tuple(self.schemas[self.output_schema].channels)
         return Program(
             name=name,
@@ -375,6 +460,7 @@ class StateGraph:
             output_keys=ROOT if output_keys == (ROOT,) else output_keys,
             stream_keys=ROOT if tuple(self.channels) == (ROOT,) else tuple(self.channels),
             signature=self._signature(channels, nodes),
+            cache=cache,
         )
 
     def _branch_programs(self, source: str) -> tuple[BranchProgram, ...]:
@@ -402,6 +488,8 @@ class StateGraph:
             reads = ",".join(sorted([*node.reading.channels, *node.reading.managed]))
             edges = ",".join(sorted(channel for channel, _ in node.edges))
             lines.append(f"node {name} on {','.join(node.triggers)} reads {reads} then {edges}")
+            if node.subgraph is not None:
+                lines.append(f"graph {name} {node.subgraph.program.fingerprint}")
             for b in node.branches:
                 ends = sorted(f"{key}={end}" for key, end in (b.branch.ends or {}).items())
                 lines.append(f"branch {name} {b.branch.name} to {','.join(ends) or '*'}")
@@ -433,6 +521,10 @@ class StateGraph:
                 "This will not be reflected in the compiled graph.",
                 what,
             )
+
+
+def _listed(policies: RetryPolicy | Sequence[RetryPolicy] | None) -> tuple[RetryPolicy, ...]:
+    return (policies,) if isinstance(policies, RetryPolicy) else tuple(policies or ())
 
 
 def _default_name(action: Any) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Literal, cast, get_args, get_origin, get_type_hints
 from fleetgraph.constants import END, START
 from fleetgraph.errors import InvalidUpdateError
 from fleetgraph.pregel.callee import Callee
+from fleetgraph.pregel.updates import refuse_foreign
 from fleetgraph.types import Send
 
 PathMap = Mapping[Hashable, str] | Sequence[str]
@@ -38,6 +39,8 @@ class Branch:
         """
         answers = cast("Sequence[Any]", answer) if isinstance(answer, list | tuple) else [answer]
         ends = self.ends
+        for one in answers:
+            refuse_foreign(one)
         found = [a if ends is None or isinstance(a, Send) else ends[a] for a in answers]
         if any(d is None or d == START for d in found):
             raise ValueError("Branch did not return a valid destination")

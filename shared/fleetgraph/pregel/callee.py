@@ -6,14 +6,19 @@ import asyncio
 import functools
 import inspect
 import warnings
-from collections.abc import Callable
-from typing import Any, cast
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Any, Final, cast
 
 from fleetgraph.errors import NotSupported
-from fleetgraph.pregel.context import TaskContext
+from fleetgraph.pregel.context import TaskContext, current
+from fleetgraph.wire.names import module_name
 
 _INJECTABLE_KINDS = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _EMPTY = inspect.Parameter.empty
+_MOST_THREADS: Final = 128
+"""How many synchronous functions called by tasks run at once beside event loops, at each depth of calls."""
 
 _INJECTED: dict[str, Callable[[TaskContext], Any]] = {
     "config": lambda context: context.config,
@@ -21,6 +26,7 @@ _INJECTED: dict[str, Callable[[TaskContext], Any]] = {
     "store": lambda context: context.runtime.store,
     "previous": lambda context: context.runtime.previous,
     "runtime": lambda context: context.runtime,
+    "error": lambda context: context.task.error,
 }
 
 
@@ -34,51 +40,94 @@ class Callee:
         TypeError: It is nothing that can be called.
     """
 
-    __slots__ = ("code", "inject", "is_async", "name", "runnable")
+    __slots__ = ("code", "inject", "is_async", "is_generator", "name", "runnable")
 
     def __init__(self, code: Any, name: str | None) -> None:
         if isinstance(code, dict):
-            raise NotSupported("a dict of functions as a node")
-        if inspect.isgeneratorfunction(code) or inspect.isasyncgenfunction(code):
-            raise NotSupported("a generator function as a node")
+            code = _Each(cast("dict[str, Any]", code))
         if not callable(code) and not is_runnable(code):
             raise TypeError(f"Expected a Runnable, callable or dict.Instead got an unsupported type: {type(code)}")
         self.code: Any = code
         self.runnable = is_runnable(code)
         self.name = name or own_name(code)
-        self.is_async = not self.runnable and is_coroutine_function(code)
+        self.is_generator = not self.runnable and inspect.isgeneratorfunction(code)
+        self.is_async = not self.runnable and (is_coroutine_function(code) or inspect.isasyncgenfunction(code))
         self.inject = () if self.runnable else _injections(code)
 
-    def call(self, value: Any, context: TaskContext) -> Any:
-        """Call the code and return what it returns.
+    @property
+    def can_be_cancelled(self) -> bool:
+        """Whether a call on an event loop can be ended before it returns."""
+        return self.is_async or self.runnable
+
+    def call(self, args: Sequence[Any], kwargs: Mapping[str, Any], context: TaskContext) -> Any:
+        """Call the code and return what it returns; of a generator all it yields, added up, or else the last of it.
 
         Raises:
             TypeError: It is a coroutine function.
         """
         if self.runnable:
-            return self.code.invoke(value, context.config)
+            return self.code.invoke(*args, context.config)
         if self.is_async:
             raise TypeError(
                 f'No synchronous function provided to "{self.name}".\n'
                 "Either initialize with a synchronous function or invoke via the async API (ainvoke, astream, etc.)"
             )
-        if not self.inject:
-            return self.code(value)
-        return self.code(value, **{name: get(context) for name, get in self.inject})
+        returned = self.code(*args, **self._injected(kwargs, context))
+        return functools.reduce(_added, returned, None) if self.is_generator else returned
 
-    def _call_in_thread(self, value: Any, context: TaskContext) -> Any:
+    def _injected(self, kwargs: Mapping[str, Any], context: TaskContext) -> Mapping[str, Any]:
+        if not self.inject:
+            return kwargs
+        return {name: get(context) for name, get in self.inject if name not in kwargs} | dict(kwargs)
+
+    def _call_in_thread(self, args: Sequence[Any], kwargs: Mapping[str, Any], context: TaskContext) -> Any:
         try:
-            return self.call(value, context)
+            return self.call(args, kwargs, context)
         except StopIteration as error:  # a future can't carry one: whoever awaits it would wait for ever
             raise RuntimeError(f"{self.name} raised StopIteration") from error
 
-    async def acall(self, value: Any, context: TaskContext) -> Any:
+    async def acall(self, args: Sequence[Any], kwargs: Mapping[str, Any], context: TaskContext) -> Any:
         """Call the code from the event loop, which a synchronous one does not block: it runs in a thread."""
         if self.runnable:
-            return await self.code.ainvoke(value, context.config)
+            return await self.code.ainvoke(*args, context.config)
         if not self.is_async:
-            return await asyncio.to_thread(self._call_in_thread, value, context)
-        return await self.code(value, **{name: get(context) for name, get in self.inject})
+            call = functools.partial(copy_context().run, self._call_in_thread, args, kwargs, context)
+            return await asyncio.get_running_loop().run_in_executor(_threads(context.task.call_depth), call)
+        returned = self.code(*args, **self._injected(kwargs, context))
+        if not inspect.isasyncgen(returned):
+            return await returned
+        total = None
+        async for item in cast("AsyncIterator[Any]", returned):
+            total = _added(total, item)
+        return total
+
+
+@functools.cache
+def _threads(depth: int) -> ThreadPoolExecutor | None:
+    """The threads for synchronous functions called at this depth: who waits must not hold up what is waited for."""
+    return ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="fleetgraph") if depth else None
+
+
+class _Each:
+    """Several functions of the same input: gives what each returns, by name."""
+
+    def __init__(self, functions: Mapping[str, Any]) -> None:
+        self.__name__ = f"RunnableParallel<{','.join(functions)}>"
+        self._callees = {name: Callee(function, name) for name, function in functions.items()}
+        if any(callee.is_async for callee in self._callees.values()):
+            raise NotSupported("a coroutine function in a dict of functions as a node")
+
+    def __call__(self, value: Any) -> dict[str, Any]:
+        return {name: callee.call((value,), {}, current()) for name, callee in self._callees.items()}
+
+
+def _added(total: Any, item: Any) -> Any:
+    if total is None:
+        return item
+    try:
+        return total + item
+    except TypeError:
+        return item
 
 
 def is_runnable(code: object) -> bool:
@@ -94,6 +143,16 @@ def is_coroutine_function(code: Any) -> bool:
         return inspect.iscoroutinefunction(code)
     method: Any = getattr(cast("Any", type(code)), "__call__", None)  # noqa: B004 (not asking whether it is callable)
     return inspect.iscoroutinefunction(method)
+
+
+def code_name(code: Any) -> str:
+    """The module and name of a function, under which a cache keeps what it gives, in every process."""
+    while isinstance(code, functools.partial) or inspect.ismethod(code):
+        code = cast("Any", code).func if isinstance(code, functools.partial) else code.__func__
+    name = getattr(code, "__qualname__", None) or type(code).__qualname__
+    if name.endswith("<lambda>"):  # a place may have several of them
+        name = f"{name}:{code.__code__.co_firstlineno}"
+    return f"{module_name(getattr(code, '__module__', None) or '')}.{name}"
 
 
 def own_name(code: Any) -> str | None:
@@ -116,8 +175,10 @@ def _injections(code: Any) -> tuple[tuple[str, Callable[[TaskContext], Any]], ..
 
 def _wants(name: str, annotation: Any) -> bool:
     """Whether a parameter of this name and annotation means the thing we would inject."""
-    if annotation is _EMPTY or name in ("runtime", "previous"):
+    if name in ("runtime", "previous"):
         return True
+    if annotation is _EMPTY:
+        return name in ("config", "writer")
     text = (annotation if isinstance(annotation, str) else _spelled(annotation)).replace(" ", "")
     match name:
         case "config":
@@ -132,6 +193,8 @@ def _wants(name: str, annotation: Any) -> bool:
             return False
         case "writer":
             return text in ("StreamWriter", _spelled_writer())
+        case "error":
+            return text in ("NodeError", "Optional[NodeError]", "NodeError|None")
         case _:
             return text in ("BaseStore", "Optional[BaseStore]", "BaseStore|None")
 

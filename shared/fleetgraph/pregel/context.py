@@ -2,104 +2,149 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextvars import ContextVar
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from fleetgraph.pregel.task import Emitter, Task
+from fleetgraph.channels.base import MISSING
+from fleetgraph.errors import GraphInterrupt
+from fleetgraph.pregel.answers import Question, interrupt_id
+from fleetgraph.pregel.labels import task_config, task_metadata
+from fleetgraph.pregel.reserved import RESUME
+from fleetgraph.pregel.task import Call, Emitter, Host, Task, Write
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from fleetgraph.pregel.program import NodeProgram
     from fleetgraph.runtime import Runtime
-
-# What a task's own metadata takes over from `configurable`, so that a trace or a streamed message can be placed.
-_METADATA_FROM_CONFIGURABLE = (
-    "thread_id",
-    "checkpoint_id",
-    "checkpoint_ns",
-    "task_id",
-    "run_id",
-    "assistant_id",
-    "graph_id",
-)
 
 
 class TaskContext:
     """A running task, what it was started with, and what it may ask for; most tasks ask for none of it."""
 
-    def __init__(self, task: Task, node: NodeProgram, emit: Emitter, config: Mapping[str, Any], context: Any) -> None:
+    def __init__(self, task: Task, node: NodeProgram, emit: Emitter, host: Host) -> None:
         self.task = task
         self.node = node
         self.emit = emit
-        self.run_config = config
-        self.context = context
+        self.host = host
+        self.on_loop = False
+        """Whether it is run from an event loop, as by the async methods of a graph."""
         self.attempt = 1
         self.first_attempt_time = time.time()
+        self.last_progress = time.monotonic()
+        """When it last showed that it gets on; what an idle timeout counts from."""
+        self.extra_writes: list[Write] = []
+        """What its code wrote by the way; it goes before what follows from its return value."""
+        self.graphs = itertools.count()
+        """Counts the graphs it runs itself, each of which has a namespace of its own."""
+        self._calls = itertools.count()
+        self._questions = itertools.count()
+        self._answered = 0
+        self._claimed = False
+
+    def begin_attempt(self) -> None:
+        """Start over, with the answers so far."""
+        self.last_progress = time.monotonic()
+        self.extra_writes = []
+        self._calls = itertools.count()
+        self._questions = itertools.count()
+        self._answered = 0
+
+    # --- what its code asks for ----------------------------------------------------------------------------------
+
+    def ask(self, value: Any, response_schema: Any) -> Any:
+        """The answer to the task's next question.
+
+        Raises:
+            GraphInterrupt: There is none yet.
+            pydantic.ValidationError: It does not fit the schema.
+        """
+        question = Question(response_schema)
+        number, answers = next(self._questions), self.task.answers
+        if number < len(answers):
+            answer = question.checked(answers[number])
+            self._answered = max(self._answered, number + 1)
+            return answer
+        given = MISSING if self._claimed else self.host.claim_resume(self.task)
+        if given is MISSING:
+            raise GraphInterrupt((question.asked(value, interrupt_id(self.task.ns, len(answers))),))
+        self._claimed = True
+        answer = question.checked(given)
+        answers.append(given)
+        self._answered = len(answers)
+        return answer
+
+    @property
+    def given_answers(self) -> list[Write]:
+        """A record of the answers its code has been given, if any."""
+        return [(RESUME, self.task.answers[: self._answered])] if self._answered else []
+
+    def call(self, call: Call) -> Future[Any]:
+        """Run a function as a task of its own."""
+        self.touch()
+        return self.host.call(self.task, next(self._calls), call)
+
+    def touch(self) -> None:
+        """Show that it gets on."""
+        self.last_progress = time.monotonic()
+
+    def heartbeat(self) -> None:
+        """Show that it gets on, whatever its timeout counts as a sign of that."""
+        self.last_heartbeat = self.last_progress = time.monotonic()
+
+    last_heartbeat: float | None = None
 
     @cached_property
     def writer(self) -> Callable[[Any], None]:
         """Emits a `custom` chunk, or does nothing when nobody asked for those."""
-        return self.emit.custom if "custom" in self.emit.modes else _discard
+        return self._custom if "custom" in self.emit.modes else self._discard
+
+    def _custom(self, payload: Any) -> None:
+        self.touch()
+        self.emit.custom(payload)
+
+    def _discard(self, _: Any) -> None:
+        self.touch()
 
     @cached_property
     def metadata(self) -> dict[str, Any]:
         """The run's and the node's metadata, and where the task stands."""
-        return task_metadata(self.task, self.node, self.run_config)
+        return task_metadata(self.task)
 
     @cached_property
     def config(self) -> dict[str, Any]:
         """The run's config as this task's node sees it."""
-        run = self.run_config
-        configurable = {
-            **run.get("configurable", {}),
-            "checkpoint_ns": self.task.ns,
-            "checkpoint_id": None,
-        }
-        config = {**run, "metadata": dict(self.metadata), "configurable": configurable}
-        config["tags"] = [*run.get("tags", ()), *self.node.tags]
-        return config
+        return task_config(self.task)
 
     @property
     def runtime(self) -> Runtime[Any]:
         """A fresh view, since a retry changes the attempt."""
         from fleetgraph.runtime import ExecutionInfo, Runtime
 
-        configurable = self.run_config.get("configurable", {})
-        run_id = self.run_config.get("run_id")
+        task = self.task
+        configurable = task.frame.config.get("configurable", {})
+        run_id = task.frame.config.get("run_id")
         return Runtime(
-            context=self.context,
+            context=task.frame.context,
+            store=self.host.store,
             stream_writer=self.writer,
+            previous=task.previous,
+            heartbeat=self.heartbeat,
+            control=self.host.control,
             execution_info=ExecutionInfo(
-                checkpoint_id=configurable.get("checkpoint_id"),
-                checkpoint_ns=self.task.ns,
-                task_id=self.task.id,
+                checkpoint_id=task.checkpoint_id,
+                checkpoint_ns=task.ns,
+                task_id=task.id,
                 thread_id=configurable.get("thread_id"),
                 run_id=None if run_id is None else str(run_id),
                 node_attempt=self.attempt,
                 node_first_attempt_time=self.first_attempt_time,
             ),
         )
-
-
-def task_metadata(task: Task, node: NodeProgram, config: Mapping[str, Any]) -> dict[str, Any]:
-    """What a trace or a streamed message of the task is labelled with."""
-    metadata = {**config.get("metadata", {}), **node.metadata}
-    configurable: Mapping[str, Any] = config.get("configurable", {})
-    for key in _METADATA_FROM_CONFIGURABLE:
-        if configurable.get(key) and key not in metadata:
-            metadata[key] = configurable[key]
-    metadata["ls_integration"] = "langgraph"
-    metadata["langgraph_step"] = task.step
-    metadata["langgraph_node"] = task.name
-    metadata["langgraph_triggers"] = task.triggers
-    metadata["langgraph_path"] = task.path
-    metadata["langgraph_checkpoint_ns"] = task.ns
-    return metadata
-
-
-def _discard(_: Any) -> None: ...
 
 
 _current: ContextVar[TaskContext | None] = ContextVar("fleetgraph_task", default=None)
@@ -117,23 +162,7 @@ def current() -> TaskContext:
     return context
 
 
-def surrounding_config() -> dict[str, Any] | None:
-    """What a graph that is run by a node's code takes over from the run around it; None outside of a node.
-
-    The namespace comes along, so that a saver both use keeps their checkpoints apart.
-    """
-    context = _current.get()
-    if context is None:
-        return None
-    run = context.run_config
-    configurable = {key: value for key, value in run.get("configurable", {}).items() if key != "checkpoint_id"}
-    return {
-        "tags": run.get("tags", ()),
-        "metadata": run.get("metadata", {}),
-        "recursion_limit": run["recursion_limit"],
-        "configurable": {**configurable, "checkpoint_ns": context.task.ns},
-    }
-
-
+surrounding = _current.get
+"""The running task's context; None outside of a task."""
 enter = _current.set
 leave = _current.reset

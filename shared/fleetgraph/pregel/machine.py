@@ -1,4 +1,4 @@
-"""The superstep machine: the semantics of a run, once, without I/O, threads or clocks.
+"""The superstep machine: the semantics of one graph's run, once, without I/O, threads or clocks.
 
 A driver starts it with an input, runs the tasks it asks for wherever it likes, and tells it what became of each, in
 any order. Each call answers with instructions, to be carried out in order.
@@ -8,29 +8,34 @@ any order. Each call answers with instructions, to be carried out in order.
                         │                                 ▼   once all are in: apply writes, `values`, checkpoint
                         └──────────── next superstep ─────┴──► Finished
 
-Writes are applied in the order of the tasks' paths, so the state never depends on which task came in first.
+Writes are applied in the order of the tasks' paths, so the state never depends on which task came in first. A task that
+is a graph has a machine of its own; `tree` holds them together.
 """
 
 from __future__ import annotations
 
-import hashlib
-import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
-from fleetgraph.channels.base import MISSING, BaseChannel
+from fleetgraph.channels.base import MISSING
 from fleetgraph.constants import START
 from fleetgraph.errors import (
     EmptyInputError,
     ErrorCode,
+    GraphBubbleUp,
+    GraphDrained,
+    GraphInterrupt,
     GraphRecursionError,
-    NotSupported,
+    InvalidUpdateError,
     ParentCommand,
     coded,
+    is_invalid_resume,
 )
 from fleetgraph.pregel import payloads
+from fleetgraph.pregel.answers import is_interrupt_id
 from fleetgraph.pregel.instructions import (
+    CacheWrites,
     Emit,
     Finished,
     Instruction,
@@ -38,24 +43,16 @@ from fleetgraph.pregel.instructions import (
     SaveCheckpoint,
     SaveWrites,
 )
-from fleetgraph.pregel.program import (
-    CONTROL_CHANNELS,
-    ERROR,
-    INTERRUPT,
-    NO_WRITES,
-    PULL,
-    PUSH,
-    TASKS,
-    NodeProgram,
-    Program,
-    read_channels,
-)
-from fleetgraph.pregel.task import Task, Write
-from fleetgraph.types import Command, Send
+from fleetgraph.pregel.planning import Pending, PendingWrite, Planner
+from fleetgraph.pregel.program import NodeProgram, read_channels
+from fleetgraph.pregel.reserved import ERROR, ERROR_SOURCE, INTERRUPT, NO_WRITES, NULL_TASK, RESUME, TASK_CONTROL
+from fleetgraph.pregel.state import State, Written, path_order
+from fleetgraph.pregel.task import Call, Frame, Task, Write
+from fleetgraph.pregel.updates import command_writes
+from fleetgraph.types import Command, Interrupt
 
-logger = logging.getLogger(__name__)
-
-_INPUT: Final = "__input__"
+FORKING_SOURCES: Final = ("update", "fork")
+"""Sources of checkpoints that start a branch of their thread already."""
 
 
 @dataclass(slots=True)
@@ -71,16 +68,19 @@ class Checkpoint:
     seen: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     updated: Sequence[str] | None = None
     """The channels that the superstep before it changed; None when it does not say."""
-    writes: Sequence[tuple[str, str, Any]] = ()
-    """(task id, channel, value) of tasks that ran from it, whose superstep never ended."""
+    writes: Sequence[PendingWrite] = ()
+    """What tasks wrote that ran from it, and whose superstep never ended."""
+    superseded: bool = False
+    """Whether it was asked for by its id, and the thread has gone on since."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How one run differs from another of the same program."""
+    """How one run differs from another of the same graph."""
 
-    config: Mapping[str, Any]
+    frame: Frame
     modes: frozenset[str]
+    """The stream modes whose chunks are wanted of this graph."""
     output_keys: Sequence[str] | str
     saving: bool
     """Whether there is a saver, so that checkpoints are made and told about."""
@@ -90,52 +90,99 @@ class Settings:
     """The time, as ISO 8601 text."""
     next_version: Callable[[Any], Any] = lambda current: (current or 0) + 1
     """The channel version after `current`, which is None before the first."""
+    interrupt_before: Sequence[str] = ()
+    """Nodes to stop before; `*` stands for all."""
+    interrupt_after: Sequence[str] = ()
+    nested: bool = False
+    """Whether it is run by a task of another graph."""
+    replayed_from: str | None = None
+    """The checkpoint of the graph around it that is being replayed."""
+    at_exit: bool = False
+    """Whether to save one checkpoint, at the end, instead of one after each superstep."""
+    control: Any = None
+    """The `RunControl` that may ask the run to stop after a superstep."""
 
 
 class Machine:
-    """One run of a program."""
+    """One run of one graph."""
 
-    def __init__(self, program: Program, settings: Settings, checkpoint: Checkpoint | None = None) -> None:
+    def __init__(self, settings: Settings, checkpoint: Checkpoint | None = None) -> None:
         saved = checkpoint or Checkpoint()
-        self.program = program
         self.settings = settings
+        self.frame = settings.frame
         self.saved = saved
+        self.state = State(settings.frame.program, saved.values, saved.versions, saved.seen, settings.next_version)
+        self.pending = Pending(list(saved.writes))
         self.checkpoint_id = saved.id or settings.new_id()
-        self.channels: dict[str, BaseChannel] = {
-            key: channel.from_checkpoint(saved.values.get(key, MISSING)) for key, channel in program.channels.items()
-        }
-        self.versions = dict(saved.versions)
-        self.seen = {name: dict(seen) for name, seen in saved.seen.items()}
-        self.top_version: Any = max(self.versions.values()) if self.versions else None
-        self.saved_versions = dict(self.versions)
-        self.config: Mapping[str, Any] = saved.config or settings.config
+        self.config: Mapping[str, Any] = saved.config or settings.frame.config
         self.parent_config = saved.parent_config
         self.metadata: dict[str, Any] = dict(saved.metadata)
         self.step: int = saved.metadata.get("step", -2) + 1
-        self.stop: int = self.step + settings.config["recursion_limit"] + 1
-        self.updated: set[str] | None = None if saved.updated is None else set(saved.updated)
+        self.stop: int = self.step + settings.frame.config["recursion_limit"] + 1
+        self.updated: set[str] | None = set(saved.updated) if saved.updated else None
         self.tasks: dict[str, Task] = {}
         self.unfinished: set[str] = set()
+        self.resume: Any = MISSING
+        """The answer the run was resumed with, until a task claims it or the first superstep ends."""
+        self.resuming: bool | None = settings.frame.resuming
+        """What graphs in this superstep's tasks are to do with a thread they find."""
+        self.replaying: str | None = None
+        """The checkpoint that is being replayed."""
+        self.result: Any = None
+        """The last state that was to be shown."""
         self.over = False
+        self._asked: list[Interrupt] | None = None
+        self._refused: BaseException | None = None
+        self._claims: dict[str, Any] = {}
+        self._saved_versions = dict(saved.versions)
+        self._saved_id = saved.id
+        self._hands_back = True
         self._out: list[Instruction] = []
         self._debug = "debug" in settings.modes
+        self._kept: list[SaveWrites] = []
 
     # --- what the driver tells it --------------------------------------------------------------------------------
 
     def start(self, value: Any) -> list[Instruction]:
-        """Begin the run with an input; None continues what the thread has left unfinished."""
+        """Begin the run with an input; None continues what the thread has left unfinished, as a Command does."""
         return self._answer(self._start, value)
 
-    def finished(self, task_id: str, writes: list[Write]) -> list[Instruction]:
-        """A task ended well, with these writes.
+    def finished(self, task_id: str, writes: list[Write], *, cached: bool = False) -> list[Instruction]:
+        """A task ended well, with these writes; `cached` when it did not have to run for that.
 
         Told twice it changes nothing; told after the run failed it saves them, for a later run of the same checkpoint.
         """
-        return self._answer(self._finished, task_id, writes)
+        return self._answer(self._finished, task_id, writes, cached)
 
     def failed(self, task_id: str, error: BaseException, writes: Sequence[Write] = ()) -> list[Instruction]:
-        """A task raised, after these writes. The first failure ends the run; the writes are shown, and dropped."""
+        """A task raised, after these writes.
+
+        The first failure ends the run; its writes are shown, and dropped. A `GraphInterrupt` is no failure: the run
+        stops when the other tasks have ended.
+        """
         return self._answer(self._failed, task_id, error, writes)
+
+    def returned(self, task_id: str, value: Any) -> list[Instruction]:
+        """The graph that a task is returned a value."""
+        return self._answer(self._return, self.tasks[task_id], self.frame.program.nodes[self.tasks[task_id].name], value)
+
+    def called(self, parent: str, index: int, call: Call) -> tuple[Task | None, list[Instruction]]:
+        """A task calls a function: its `index`th such call, from 0.
+
+        Returns:
+            The task for it, to be run unless it has ended in an earlier run of this checkpoint, in which case it has
+            writes; None if nobody waits for what the caller does.
+        """
+        before = len(self._out)
+        task = self._called(parent, index, call)
+        out, self._out = self._out[before:], self._out[:before]
+        return task, out
+
+    def claim_resume(self, task_id: str) -> Any:
+        """The answer the run was resumed with, for the first task that claims it, as often as it does; else MISSING."""
+        if task_id not in self._claims and self.resume is not MISSING:
+            self._claims[task_id], self.resume = self.resume, MISSING
+        return self._claims.get(task_id, MISSING)
 
     def cancel(self, error: BaseException) -> list[Instruction]:
         """End the run from outside."""
@@ -149,27 +196,118 @@ class Machine:
         out, self._out = self._out, []
         return out
 
-    # --- one superstep -------------------------------------------------------------------------------------------
+    # --- starting ------------------------------------------------------------------------------------------------
 
     def _start(self, value: Any) -> None:
-        if isinstance(value, Command):
-            raise NotSupported("a Command as input")
-        if value is None and self.versions:
+        told = self.frame.resuming if self.settings.nested else None
+        command = cast("Command[Any]", value) if isinstance(value, Command) else None
+        asks = value is None or command is not None or self._continues_run()
+        resuming = bool(self.state.versions) and (asks if told is None else told)
+        travelling = self._travels(command, told)
+        replaying = travelling or self.saved.superseded
+        self._hands_back = not replaying
+        if travelling:
+            self.pending.writes = [write for write in self.pending.writes if write[1] != RESUME]
+        source = self.metadata.get("source")
+        forks = resuming and travelling and (source not in FORKING_SOURCES or self.saved.superseded)
+        if travelling and not self.settings.nested:
+            self.replaying = self._replayed(source)
+        if command is not None:
+            self._take_command(command, resuming, forks)
+        if resuming:
+            if writes := self.pending.of_caller():
+                self._mark_updated(self.state.write(writes))
+            self.state.pass_interrupt()
+            if forks:
+                self.pending.writes = [write for write in self.pending.writes if write[1] != INTERRUPT]
+                self._save("fork")
             self._emit_values()
         elif value is not None:
-            unfinished = self._plan(self._candidates())
-            unfinished.append(Task("", _INPUT, (), (), self.step, self.stop, "", None, writes=[(START, value)]))
-            self.updated = self._apply(unfinished)
+            discarded = self._planner().plan(self._planner().candidates(self.updated))
+            self.updated = self.state.apply([*discarded, Written([(self.frame.program.input_channel, value)])])
+            self.pending.writes = []
             self._save("input")
-        else:
-            raise EmptyInputError(f"Received no input for {START}")
+        elif told is None:
+            raise EmptyInputError(f"Received no input for {self.frame.program.input_channel}")
+        if not self.settings.nested:
+            self.resuming = resuming
         self._begin_superstep()
 
+    def _continues_run(self) -> bool:
+        """Whether the caller gives the input of a run that is under way once more, to go on with it."""
+        run_id = self.frame.config.get("metadata", {}).get("run_id")
+        return not self.settings.nested and run_id is not None and run_id == self.metadata.get("run_id")
+
+    def _travels(self, command: Command[Any] | None, told: bool | None) -> bool:
+        """Whether it is to run again from a checkpoint that the caller chose, and not to go on from there."""
+        configurable = self.frame.config.get("configurable", {})
+        addressed = bool(configurable.get("checkpoint_id")) or self.settings.replayed_from is not None
+        if not addressed:
+            return False
+        if self.settings.nested and self.frame.ns in configurable.get("checkpoint_map", {}):
+            return True
+        return not (told or (command is not None and command.resume is not None))
+
+    def _replayed(self, source: str | None) -> str:
+        """The checkpoint that subgraphs are to look before: of a fork, which came after theirs, the one it forks."""
+        parent = (self.parent_config or {}).get("configurable", {}).get("checkpoint_id")
+        return parent if source in FORKING_SOURCES and parent else self.checkpoint_id
+
+    def _take_command(self, command: Command[Any], resuming: bool, forks: bool) -> None:
+        if command.graph == Command.PARENT:
+            raise InvalidUpdateError("There is no parent graph")
+        by_id = False
+        if command.resume is not None:
+            if not self.settings.saving:
+                raise RuntimeError("Cannot use Command(resume=...) without checkpointer")
+            by_id = isinstance(command.resume, dict) and all(is_interrupt_id(key) for key in command.resume)
+            if by_id:
+                self.frame = replace(self.frame, resume_map=command.resume)
+            elif len(self.pending.waiting()) > 1:
+                raise RuntimeError(
+                    "When there are multiple pending interrupts, you must specify the interrupt id when resuming. "
+                    "Docs: https://docs.langchain.com/oss/python/langgraph/interrupts#handling-multiple-interrupts."
+                )
+        writes = command_writes(command)
+        if by_id:
+            writes = [write for write in writes if write[0] != RESUME]
+        elif not writes:
+            raise EmptyInputError("Received empty Command input")
+        if not resuming or not writes:
+            return
+        answers = [write for write in writes if write[0] == RESUME]
+        kept = [(c, value) for c, value in self.pending.of_caller() if c != RESUME]
+        # Savers know an ordinary write by its place, so those that came before keep theirs.
+        saved = [*kept, *(write for write in writes if write[0] != RESUME), *answers]
+        self.pending.writes = [write for write in self.pending.writes if write[0] != NULL_TASK]
+        self.pending.writes += [(NULL_TASK, channel, value) for channel, value in saved]
+        if not forks:
+            self._save_writes(NULL_TASK, "", saved)
+
+    def _find_resume(self) -> None:
+        """The caller's answer, unless a task that has it is known from an earlier run."""
+        answer = next((value for task, c, value in self.pending.writes if task == NULL_TASK and c == RESUME), MISSING)
+        if answer is MISSING:
+            return
+        tasks = {task for task, c, _ in self.pending.writes if task != NULL_TASK and c == RESUME}
+        if not any(self.pending.answers(task)[-1:] == [answer] for task in tasks):
+            self.resume = answer
+
+    def _mark_updated(self, channels: set[str]) -> None:
+        if self.updated is not None:
+            self.updated |= channels
+
+    # --- one superstep -------------------------------------------------------------------------------------------
+
+    def _planner(self) -> Planner:
+        return Planner(self.frame, self.state, self.checkpoint_id, self.step, self.stop, self.pending, self.resuming)
+
     def _begin_superstep(self) -> None:
-        tasks = self._plan(self._candidates())
+        planner = self._planner()
+        tasks = planner.plan(planner.candidates(self.updated))
         self._emit_checkpoint(tasks)
         if self.step > self.stop:
-            limit = self.settings.config["recursion_limit"]
+            limit = self.frame.config["recursion_limit"]
             raise GraphRecursionError(
                 coded(
                     f"Recursion limit of {limit} reached without hitting a stop condition. "
@@ -181,252 +319,298 @@ class Machine:
             self._finish(None)
             return
         self.tasks = {task.id: task for task in tasks}
-        self._restore_writes()
-        self.unfinished = {task.id for task in tasks if not task.writes}
+        handlers: list[Task] = []
+        if self.pending.writes:
+            self._find_resume()
+            if self._hands_back:
+                for task in tasks:
+                    task.writes = self.pending.output(task.id)
+                handlers = [handler for task in tasks if (handler := self._handled_before(task))]
+        if self._stops_at(self.settings.interrupt_before, tasks):
+            self._stop()
+            return
+        if self.settings.control is not None and self.settings.control.drain_requested:
+            raise GraphDrained(self.settings.control.drain_reason)
+        self.tasks |= {task.id: task for task in handlers}
+        self.unfinished = {task.id for task in self.tasks.values() if not task.writes}
         for task in tasks:
             self._emit_start(task)
         for task in tasks:
-            if task.writes:
+            if task.writes and task.writes[0][0] not in TASK_CONTROL:
                 self._emit_updates(task, cached=True)
         if not self.unfinished:
             self._end_superstep()
         elif not self._passes_through(tasks):
-            self._out.append(RunTasks([task for task in tasks if task.id in self.unfinished]))
+            self._out.append(RunTasks([task for task in self.tasks.values() if task.id in self.unfinished]))
+
+    def _handled_before(self, task: Task) -> Task | None:
+        """The task that handles what this one failed with in an earlier run of the checkpoint."""
+        if not any(t == task.id and channel == ERROR_SOURCE for t, channel, _ in self.pending.writes):
+            return None
+        error = self.pending.error(task.id)
+        handler = self._handler_of(task)
+        if handler is None or error is None:
+            return None
+        shown = error if isinstance(error, BaseException) else Exception(error)
+        task.writes = [(ERROR, shown)]
+        return self._planner().handler(task, handler, shown)
 
     def _passes_through(self, tasks: list[Task]) -> bool:
         """Whether this was the superstep of START, with no user code behind it: then it has been run here and now."""
-        node, task = self.program.nodes[START], tasks[0]
-        if task.name != START or node.branches:
+        task = tasks[0]
+        if task.name != START:
             return False
-        try:
-            writes = [*node.updates(task.input), *node.edges]
-        except Exception as error:
-            error.add_note(f"During task with name '{task.name}' and id '{task.id}'")
-            self._failed(task.id, error)
-        else:
-            self._finished(task.id, writes)
+        node = self.frame.program.nodes[START]
+        if node.branches or node.callee is not None:
+            return False
+        self._return(task, node, task.input)
         return True
 
-    def _finished(self, task_id: str, writes: list[Write]) -> None:
+    def _return(self, task: Task, node: NodeProgram, value: Any) -> None:
+        """A task whose node is no code of the user's returns a value."""
+        try:
+            writes = [*node.updates(value), *node.edges]
+        except Exception as error:
+            error.add_note(f"During task with name '{task.name}' and id '{task.id}'")
+            self._failed(task.id, error, ())
+        else:
+            self._finished(task.id, writes, False)
+
+    def _finished(self, task_id: str, writes: list[Write], cached: bool) -> None:
         if task_id not in self.unfinished:
             return
         task = self.tasks[task_id]
-        task.writes = writes or [(NO_WRITES, None)]
+        if all(channel in TASK_CONTROL for channel, _ in writes):
+            writes = [*writes, (NO_WRITES, None)]
+        task.writes = writes
         self.unfinished.discard(task_id)
-        if self.settings.saving:
-            self._out.append(SaveWrites(self._checkpoint_config(), task, task.writes))
+        self._save_writes(task.id, path_order(task), writes)
+        if task.cache_key is not None and not cached:
+            self._out.append(CacheWrites(task, task.cache_key, writes))
         if self.over:
             return
-        self._emit_updates(task)
-        self._emit_result(task, None)
-        if not self.unfinished:
-            self._end_superstep()
+        self._emit_updates(task, cached)
+        if not cached:
+            self._emit_result(task, None)
+        self._end_if_all_are_in()
 
-    def _failed(self, task_id: str, error: BaseException, writes: Sequence[Write] = ()) -> None:
+    def _failed(self, task_id: str, error: BaseException, writes: Sequence[Write]) -> None:
         if self.over or task_id not in self.unfinished:
             return
         task = self.tasks[task_id]
-        if isinstance(error, ParentCommand):  # a signal on its way to a graph around this one, and there is none
-            self._finish(ParentCommand(replace(error.args[0], graph="")))
+        if isinstance(error, GraphInterrupt):
+            self._interrupted(task, error, writes)
             return
-        if self.settings.saving:
-            self._out.append(SaveWrites(self._checkpoint_config(), task, [(ERROR, error)]))
+        if isinstance(error, ParentCommand):
+            command: Command[Any] = error.args[0]
+            if command.graph == Command.PARENT:
+                error = ParentCommand(replace(command, graph=self.frame.ns))
+            self._finish(error)
+            return
+        if isinstance(error, GraphBubbleUp):
+            self._finish(error)
+            return
+        refused = is_invalid_resume(error)
+        handler = None if refused else self._handler_of(task)
+        control: list[Write] = [(ERROR, error)] if handler is None else [(ERROR, error), (ERROR_SOURCE, task.name)]
+        # Its answers are kept, since it asks again when it is run again; what else it wrote belongs to no ended task.
+        answers = [write for write in writes if write[0] == RESUME]
+        self._save_writes(task.id, path_order(task), [*answers, *control])
         task.writes = list(writes)
         if task.writes:
             self._emit_updates(task)
         self._emit_result(task, error)
-        self._finish(error)
+        if refused:  # another answer can be given; what others do with theirs is not cut off
+            task.writes = []
+            self._refused = self._refused or error
+            self.unfinished.discard(task_id)
+            self._end_if_all_are_in()
+        elif task.call is not None:  # its caller is told, and decides
+            task.writes = []
+            self.unfinished.discard(task_id)
+            self._end_if_all_are_in()
+        elif handler is None:
+            self._finish(error)
+        else:
+            task.writes += control
+            self.unfinished.discard(task_id)
+            following = self._planner().handler(task, handler, error)
+            if self._hands_back:
+                following.writes = self.pending.output(following.id)
+            self.tasks[following.id] = following
+            if following.writes:
+                self._end_if_all_are_in()
+            else:
+                self.unfinished.add(following.id)
+                self._out.append(RunTasks([following]))
+
+    def _handler_of(self, task: Task) -> NodeProgram | None:
+        node = None if task.call is not None else self.frame.program.nodes[task.name]
+        return None if node is None or node.error_handler is None else self.frame.program.nodes[node.error_handler]
+
+    def _interrupted(self, task: Task, error: GraphInterrupt, writes: Sequence[Write]) -> None:
+        """A task asks something, or stopped at a breakpoint inside of it."""
+        asked = error.interrupts
+        self.unfinished.discard(task.id)
+        task.writes = []
+        if asked:
+            answers = [write for write in writes if write[0] == RESUME]
+            self._save_writes(task.id, path_order(task), [(INTERRUPT, list(asked)), *answers[-1:]])
+        if task.call is not None:  # its caller asks the same
+            self._end_if_all_are_in()
+            return
+        self._asked = [*(self._asked or ()), *asked]
+        if asked and not self._is_hidden(task):
+            if self._wants("updates"):
+                self._emit("updates", {INTERRUPT: asked}, task.id)
+            if self._wants("values"):
+                values = read_channels(self.state.channels, self.settings.output_keys)
+                shown = values if isinstance(values, dict) and not isinstance(self.settings.output_keys, str) else {}
+                self._emit("values", {**cast("dict[str, Any]", shown), INTERRUPT: asked}, task.id)
+            self._emit_result(task, None, asked)
+        self._end_if_all_are_in()
+
+    def _called(self, parent: str, index: int, call: Call) -> Task | None:
+        caller = self.tasks.get(parent)
+        if self.over or caller is None or parent not in self.unfinished:
+            return None
+        task = self._planner().called(caller, index, call)
+        if (known := self.tasks.get(task.id)) is not None and (known.writes or task.id in self.unfinished):
+            return known
+        self.tasks[task.id] = task
+        if self._hands_back:
+            task.writes = self.pending.output(task.id)
+        self._emit_start(task)
+        if not task.writes:
+            self.unfinished.add(task.id)
+        return task
+
+    def _end_if_all_are_in(self) -> None:
+        if self.unfinished or self.over:
+            return
+        if self._refused is not None:
+            self._finish(self._refused)
+        elif self._asked is not None:
+            self._stop()
+        else:
+            self._end_superstep()
 
     def _end_superstep(self) -> None:
         tasks = list(self.tasks.values())
-        self.updated = self._apply(tasks)
-        if self._wants("values"):
-            keys = self.settings.output_keys
-            if not self.updated.isdisjoint((keys,) if isinstance(keys, str) else keys):
-                self._emit_values()
+        self.updated = self.state.apply(tasks)
+        self._show_values(self.updated)
         self.tasks = {}
+        self.pending.writes = []
+        self.resume = MISSING
+        self._hands_back = True
+        self._kept = []
         self._save("loop")
+        if self._stops_at(self.settings.interrupt_after, tasks):
+            planner = self._planner()
+            self._emit_checkpoint(planner.plan(planner.candidates(self.updated)))
+            self._stop()
+            return
+        self.resuming = None
         self._begin_superstep()
 
-    def _finish(self, error: BaseException | None) -> None:
+    def _stops_at(self, nodes: Sequence[str], tasks: list[Task]) -> bool:
+        """Whether a breakpoint stands at one of these tasks, and was not passed already."""
+        if not nodes:
+            return False
+        known = self.frame.program.nodes
+        named = (
+            any(not known[task.name].hidden for task in tasks if task.name in known)
+            if nodes == "*"
+            else any(task.name in nodes for task in tasks)
+        )
+        return named and self.state.changed_since_interrupt()
+
+    def _stop(self) -> None:
+        """The run waits: for answers, or at a breakpoint."""
+        asked = GraphInterrupt(tuple(self._asked or ()))
+        if not self.settings.nested:
+            tasks = list(self.tasks.values())
+            if any(task.writes for task in tasks):
+                self._flush()
+                self._show_values(self.state.apply(tasks))
+            if not asked.interrupts:
+                if self._wants("updates"):
+                    self._emit("updates", {INTERRUPT: ()})
+        self._finish(None, asked)
+
+    def _finish(self, error: BaseException | None, interrupt: GraphInterrupt | None = None) -> None:
         if not self.over:
+            if not self.settings.nested or error is not None or interrupt is not None or self.keeps_thread:
+                self._flush()
             self.over = True
-            self._out.append(Finished(error))
+            self._out.append(Finished(error, interrupt))
 
-    # --- planning ------------------------------------------------------------------------------------------------
-
-    def _candidates(self) -> Iterable[str]:
-        """The nodes that may have been triggered, in order."""
-        if self.updated:
-            triggered = self.program.triggered
-            return sorted({name for channel in self.updated for name in triggered.get(channel, ())})
-        return self.program.nodes if self.versions else ()
-
-    def _plan(self, candidates: Iterable[str]) -> list[Task]:
-        """The tasks of the next superstep: Sends in their order, then nodes."""
-        tasks: list[Task] = []
-        sends = self.channels[TASKS]
-        if sends.is_available():
-            for index, send in enumerate(cast("list[Any]", sends.get())):
-                if task := self._plan_send(index, send):
-                    tasks.append(task)
-        for name in candidates:
-            node = self.program.nodes[name]
-            if self._is_triggered(node):
-                tasks.append(self._plan_node(node))
-        return tasks
-
-    def _is_triggered(self, node: NodeProgram) -> bool:
-        seen = self.seen.get(node.name)
-        for trigger in node.triggers:
-            version = self.versions.get(trigger)
-            if version is None or not self.channels[trigger].is_available():
-                continue
-            if seen is None or (last := seen.get(trigger)) is None or version > last:
-                return True
-        return False
-
-    def _plan_node(self, node: NodeProgram) -> Task:
-        task_id = self._task_id(node.name, PULL, *node.triggers)
-        try:
-            values = node.reading.values(self.channels, self.step, self.stop)
-            shaped = node.reading.shape(values)
-        except Exception as error:
-            error.add_note(f"Before task with name '{node.name}' and path '{(PULL, node.name)}'")
-            raise
-        return Task(
-            id=task_id,
-            name=node.name,
-            path=(PULL, node.name),
-            triggers=node.triggers,
-            step=self.step,
-            stop=self.stop,
-            ns=f"{node.name}:{task_id}",
-            input=shaped,
-            values=values,
-            snapshot=self._snapshot(node),
-        )
-
-    def _plan_send(self, index: int, send: Any) -> Task | None:
-        if not isinstance(send, Send):
-            logger.warning("Ignoring invalid packet type %s in pending sends", type(send).__name__)
-            return None
-        node = self.program.nodes.get(send.node)
-        if node is None:
-            logger.warning("Ignoring unknown node name %s in pending sends", send.node)
-            return None
-        task_id = self._task_id(node.name, PUSH, str(index))
-        return Task(
-            id=task_id,
-            name=node.name,
-            path=(PUSH, index, False),
-            triggers=(PUSH,),
-            step=self.step,
-            stop=self.stop,
-            ns=f"{node.name}:{task_id}",
-            input=send.arg,
-            snapshot=self._snapshot(node),
-        )
-
-    def _snapshot(self, node: NodeProgram) -> dict[str, Any] | None:
-        if not node.branches:
-            return None
-        saved = {key: self.channels[key].snapshot() for key in node.branch_keys}
-        return {key: value for key, value in saved.items() if value is not MISSING}
-
-    def _task_id(self, *parts: str) -> str:
-        """Derived from the checkpoint and the task's place in it, so that a resumed run plans the same ids."""
-        text = "\0".join((self.checkpoint_id, str(self.step), *parts))
-        digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-        return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:]}"
-
-    def _restore_writes(self) -> None:
-        """Give tasks that already ended, in an earlier run of this checkpoint, their writes back."""
-        for task_id, channel, value in self.saved.writes:
-            if channel not in (ERROR, INTERRUPT) and (task := self.tasks.get(task_id)):
-                task.writes.append((channel, value))
-        self.saved.writes = ()
-
-    # --- applying ------------------------------------------------------------------------------------------------
-
-    def _apply(self, tasks: list[Task]) -> set[str]:
-        """Apply the tasks' writes, in path order. Returns the channels that changed and hold a value."""
-        channels, versions = self.channels, self.versions
-        if len(tasks) > 1:
-            tasks = sorted(tasks, key=path_order)
-        advances = any(task.triggers for task in tasks)
-        for task in tasks:
-            if task.triggers:
-                self.seen.setdefault(task.name, {}).update(
-                    {trigger: versions[trigger] for trigger in task.triggers if trigger in versions}
-                )
-        version = self.settings.next_version(self.top_version)
-        self.top_version = version
-        for trigger in {trigger for task in tasks for trigger in task.triggers}:
-            if trigger in channels and channels[trigger].consume():
-                versions[trigger] = version
-        writes: dict[str, list[Any]] = {}
-        for task in tasks:
-            for channel, value in task.writes:
-                if channel in channels:
-                    writes.setdefault(channel, []).append(value)
-                elif channel not in CONTROL_CHANNELS:
-                    logger.warning(
-                        "Task %s with path %s wrote to unknown channel %s, ignoring it.", task.name, task.path, channel
-                    )
-        updated: set[str] = set()
-
-        def changed(key: str, channel: BaseChannel) -> None:
-            versions[key] = version
-            if channel.is_available():
-                updated.add(key)
-
-        for key, values in writes.items():
-            if (channel := channels[key]).update(values):
-                changed(key, channel)
-        if advances:
-            for key, channel in channels.items():
-                if key not in updated and channel.is_available() and channel.update(()):
-                    changed(key, channel)
-            if updated.isdisjoint(self.program.triggered):
-                for key, channel in channels.items():
-                    if channel.finish():
-                        changed(key, channel)
-        return updated
+    @property
+    def keeps_thread(self) -> bool:
+        """Whether a graph inside another one keeps one history for all runs of the thread."""
+        return self.settings.nested and ":" not in self.frame.ns
 
     # --- checkpoints ---------------------------------------------------------------------------------------------
 
     def _save(self, source: str) -> None:
         self.checkpoint_id = self.settings.new_id()
-        self.metadata = {"source": source, "step": self.step, "parents": {}}
-        if self.settings.saving:
-            self.parent_config = self.config if self.config.get("configurable", {}).get("checkpoint_id") else None
-            self._out.append(
-                SaveCheckpoint(
-                    config=self.config,
-                    checkpoint={
-                        "v": 4,
-                        "id": self.checkpoint_id,
-                        "ts": self.settings.now(),
-                        "channel_values": {
-                            key: value
-                            for key, channel in self.channels.items()
-                            if key in self.versions and (value := channel.checkpoint()) is not MISSING
-                        },
-                        "channel_versions": dict(self.versions),
-                        "versions_seen": {name: dict(seen) for name, seen in self.seen.items()},
-                        "updated_channels": None if self.updated is None else sorted(self.updated),
-                    },
-                    metadata=self.metadata,
-                    versions={k: v for k, v in self.versions.items() if self.saved_versions.get(k) != v},
-                )
-            )
-            self.saved_versions = dict(self.versions)
-            self.config = self._checkpoint_config()
+        self.metadata = {"source": source, "step": self.step, "parents": dict(self.frame.parents)}
         self.step += 1
+        if self.settings.saving and not self.settings.at_exit:
+            self._put()
+
+    def _put(self) -> None:
+        configurable = self.config.get("configurable", {})
+        self.parent_config = self.config if configurable.get("checkpoint_id") else None
+        config = {**self.config, "configurable": {**configurable, "checkpoint_ns": self.frame.ns}}
+        versions = self.state.versions
+        self._out.append(
+            SaveCheckpoint(
+                config=config,
+                checkpoint={
+                    "v": 4,
+                    "id": self.checkpoint_id,
+                    "ts": self.settings.now(),
+                    "channel_values": self.state.checkpoint(),
+                    "channel_versions": dict(versions),
+                    "versions_seen": {name: dict(seen) for name, seen in self.state.seen.items()},
+                    "updated_channels": None if self.updated is None else sorted(self.updated),
+                },
+                metadata=self.metadata,
+                versions={k: v for k, v in versions.items() if self._saved_versions.get(k) != v},
+            )
+        )
+        self._saved_versions = dict(versions)
+        self._saved_id = self.checkpoint_id
+        self.config = self._checkpoint_config()
+
+    def _flush(self) -> None:
+        """Save what was held back until the end."""
+        if not (self.settings.saving and self.settings.at_exit) or self.over:
+            return
+        if self._saved_id != self.checkpoint_id:
+            self._put()
+        for save in self._kept:
+            self._out.append(replace(save, config=self._checkpoint_config()))
+        self._kept = []
+
+    def _save_writes(self, task: str, path: str, writes: list[Write]) -> None:
+        if not self.settings.saving:
+            return
+        untracked = self.frame.program.untracked
+        kept = [write for write in writes if write[0] not in untracked] if untracked else writes
+        save = SaveWrites(self._checkpoint_config(), task, path, kept)
+        if self.settings.at_exit and not self.over:
+            self._kept.append(save)
+        else:
+            self._out.append(save)
 
     def _checkpoint_config(self) -> Mapping[str, Any]:
-        configurable = {"checkpoint_ns": "", **self.config.get("configurable", {}), "checkpoint_id": self.checkpoint_id}
+        configurable = {
+            **self.config.get("configurable", {}),
+            "checkpoint_ns": self.frame.ns,
+            "checkpoint_id": self.checkpoint_id,
+        }
         return {**self.config, "configurable": configurable}
 
     # --- telling -------------------------------------------------------------------------------------------------
@@ -434,48 +618,58 @@ class Machine:
     def _wants(self, mode: str) -> bool:
         return mode in self.settings.modes
 
+    def _emit(self, mode: str, payload: Any, task_id: str | None = None) -> None:
+        self._out.append(Emit(mode, payload, task_id, self.frame.path))
+
+    def _show_values(self, updated: set[str]) -> None:
+        """Emit the state if a superstep that changed these channels changed what is shown of it."""
+        keys = self.settings.output_keys
+        if (self._wants("values") or self.settings.nested) and not updated.isdisjoint(
+            (keys,) if isinstance(keys, str) else keys
+        ):
+            self._emit_values()
+
     def _emit_values(self) -> None:
-        if self._wants("values"):
-            self._out.append(Emit("values", read_channels(self.channels, self.settings.output_keys)))
+        if self._wants("values") or self.settings.nested:
+            self.result = read_channels(self.state.channels, self.settings.output_keys)
+            if self._wants("values"):
+                self._emit("values", self.result)
+
+    def _is_hidden(self, task: Task) -> bool:
+        return task.call is None and self.frame.program.nodes[task.name].hidden
 
     def _emit_updates(self, task: Task, cached: bool = False) -> None:
-        if self._wants("updates") and not self.program.nodes[task.name].hidden:
-            self._out.append(Emit("updates", payloads.updates(task, self.settings.output_keys, cached), task.id))
+        if self._wants("updates") and not self._is_hidden(task):
+            self._emit("updates", payloads.updates(task, self.settings.output_keys, cached), task.id)
 
     def _emit_start(self, task: Task) -> None:
-        node = self.program.nodes[task.name]
-        if (self._debug or self._wants("tasks")) and not node.hidden:
-            self._emit_debuggable(
-                "tasks", "task", payloads.task_start(task, node, self.settings.config), self.step, task.id
-            )
+        if (self._debug or self._wants("tasks")) and not self._is_hidden(task):
+            node = None if task.call is not None else self.frame.program.nodes[task.name]
+            payload = payloads.task_start(task, node, self.frame.config)
+            self._emit_debuggable("tasks", "task", payload, self.step, task.id)
 
-    def _emit_result(self, task: Task, error: BaseException | None) -> None:
-        node = self.program.nodes[task.name]
-        if (self._debug or self._wants("tasks")) and not node.hidden:
-            payload = payloads.task_result(task, error, self.program.stream_keys)
+    def _emit_result(self, task: Task, error: BaseException | None, asked: Sequence[Interrupt] = ()) -> None:
+        if (self._debug or self._wants("tasks")) and not self._is_hidden(task):
+            payload = payloads.task_result(task, error, self.frame.program.stream_keys, asked)
             self._emit_debuggable("tasks", "task_result", payload, self.step, task.id)
 
     def _emit_checkpoint(self, tasks: list[Task]) -> None:
         if self.settings.saving and (self._debug or self._wants("checkpoints")):
             payload = payloads.checkpoint(
-                config=self.config,
+                config=self._checkpoint_config(),
                 parent_config=self.parent_config,
-                values=read_channels(self.channels, self.program.stream_keys),
+                values=read_channels(self.state.channels, self.frame.program.stream_keys),
                 metadata=self.metadata,
                 tasks=tasks,
-                pending=self.saved.writes,
+                pending=self.pending,
+                frame=self.frame,
                 output_keys=self.settings.output_keys,
             )
             self._emit_debuggable("checkpoints", "checkpoint", payload, self.step - 1, None)
 
     def _emit_debuggable(self, mode: str, kind: str, payload: Any, step: int, task_id: str | None) -> None:
         if self._wants(mode):
-            self._out.append(Emit(mode, payload, task_id))
+            self._emit(mode, payload, task_id)
         if self._debug:
             wrapped = {"step": step, "timestamp": self.settings.now(), "type": kind, "payload": payload}
-            self._out.append(Emit("debug", wrapped, task_id))
-
-
-def path_order(task: Task) -> str:
-    """Sorts tasks the way their writes are applied: nodes by name, then Sends by index."""
-    return "~" + ", ".join(f"{part:010d}" if type(part) is int else str(part) for part in task.path)
+            self._emit("debug", wrapped, task_id)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
-from fleetgraph.pregel.program import ERROR, NodeProgram
-from fleetgraph.pregel.task import Task, Write
+from fleetgraph.pregel.planning import Pending
+from fleetgraph.pregel.program import NodeProgram
+from fleetgraph.pregel.reserved import RETURN
+from fleetgraph.pregel.task import Frame, Task, Write
+from fleetgraph.types import Interrupt
 
 _FRAMEWORK_METADATA = frozenset(
     {
@@ -18,6 +22,7 @@ _FRAMEWORK_METADATA = frozenset(
         "langgraph_checkpoint_ns",
         "checkpoint_ns",
         "checkpoint_id",
+        "ls_integration",
         "thread_id",
     }
 )
@@ -26,7 +31,9 @@ _FRAMEWORK_METADATA = frozenset(
 def updates(task: Task, keys: Sequence[str] | str, cached: bool) -> dict[str, Any]:
     """`{node: what it wrote}`; None when it wrote nothing visible, a list when it wrote one channel repeatedly."""
     shown: list[Any]
-    if isinstance(keys, str):
+    if task.call is not None:
+        shown = [value for channel, value in task.writes if channel == RETURN]
+    elif isinstance(keys, str):
         shown = [value for channel, value in task.writes if channel == keys]
     else:
         visible = [(channel, value) for channel, value in task.writes if channel in keys]
@@ -42,14 +49,14 @@ def updates(task: Task, keys: Sequence[str] | str, cached: bool) -> dict[str, An
     return chunk
 
 
-def task_start(task: Task, node: NodeProgram, config: Mapping[str, Any]) -> dict[str, Any]:
+def task_start(task: Task, node: NodeProgram | None, config: Mapping[str, Any]) -> dict[str, Any]:
     """What `tasks` tells when a task starts."""
     metadata = {
         key: value
-        for key, value in {**config.get("metadata", {}), **node.metadata}.items()
+        for key, value in {**config.get("metadata", {}), **(node.metadata if node else {})}.items()
         if key not in _FRAMEWORK_METADATA
     }
-    if tags := [tag for tag in (*config.get("tags", ()), *node.tags) if not tag.startswith("seq:step")]:
+    if tags := [tag for tag in (*config.get("tags", ()), *(node.tags if node else ())) if not tag.startswith("seq:step")]:
         metadata["tags"] = tags
     payload = {"id": task.id, "name": task.name, "input": task.input, "triggers": task.triggers}
     if metadata:
@@ -57,14 +64,17 @@ def task_start(task: Task, node: NodeProgram, config: Mapping[str, Any]) -> dict
     return payload
 
 
-def task_result(task: Task, error: BaseException | None, keys: Sequence[str] | str) -> dict[str, Any]:
-    """What `tasks` tells when a task has ended."""
+def task_result(
+    task: Task, error: BaseException | None, keys: Sequence[str] | str, asked: Sequence[Interrupt]
+) -> dict[str, Any]:
+    """What `tasks` tells when a task has ended, or asked something."""
+    shown = [*((keys,) if isinstance(keys, str) else keys), RETURN]
     return {
         "id": task.id,
         "name": task.name,
         "error": error,
-        "result": _folded(task.writes, (keys,) if isinstance(keys, str) else keys),
-        "interrupts": [],
+        "result": _folded(task.writes, shown),
+        "interrupts": [_question(one) for one in asked],
     }
 
 
@@ -75,31 +85,68 @@ def checkpoint(
     values: Any,
     metadata: Mapping[str, Any],
     tasks: Sequence[Task],
-    pending: Sequence[tuple[str, str, Any]],
+    pending: Pending,
+    frame: Frame,
     output_keys: Sequence[str] | str,
 ) -> dict[str, Any]:
     """What `checkpoints` tells when a superstep is about to begin, or none will."""
     return {
-        "config": _public(config),
-        "parent_config": None if parent_config is None else _public(parent_config),
+        "config": public(mapped(config, metadata)),
+        "parent_config": None if parent_config is None else public(mapped(parent_config, metadata)),
         "values": values,
         "metadata": metadata,
         "next": [task.name for task in tasks],
-        "tasks": [_planned(task, pending, output_keys) for task in tasks],
+        "tasks": [_planned(task, pending, frame, config, output_keys) for task in tasks],
     }
 
 
-def _planned(task: Task, pending: Sequence[tuple[str, str, Any]], keys: Sequence[str] | str) -> dict[str, Any]:
-    writes = [(channel, value) for task_id, channel, value in pending if task_id == task.id]
-    error = next((value for channel, value in writes if channel == ERROR), None)
-    if error is not None:
-        return {"id": task.id, "name": task.name, "error": error, "state": None}
-    result = _folded(writes, (keys,) if isinstance(keys, str) else keys)
-    found = {"result": result} if result else {}
-    return {"id": task.id, "name": task.name, **found, "interrupts": (), "state": None}
+def _planned(
+    task: Task, pending: Pending, frame: Frame, config: Mapping[str, Any], keys: Sequence[str] | str
+) -> dict[str, Any]:
+    state = None
+    if frame.program.nodes[task.name].graph is not None:
+        state = subgraph_config(task.ns, config)
+    if (error := pending.error(task.id)) is not None:
+        return {"id": task.id, "name": task.name, "error": error, "state": state}
+    written = task_output(pending.output(task.id), keys)
+    found = {"result": written} if written else {}
+    questions = tuple(_question(one) for one in pending.asked(task.id))
+    return {"id": task.id, "name": task.name, **found, "interrupts": questions, "state": state}
 
 
-def _public(config: Mapping[str, Any]) -> dict[str, Any]:
+def task_output(writes: Sequence[Write], keys: Sequence[str] | str) -> Any:
+    """What a task that has ended wrote, as `PregelTask.result` shows it; None if it has not ended."""
+    if not writes:
+        return None
+    for channel, value in writes:
+        if channel == RETURN:
+            return value
+    if isinstance(keys, str):
+        return _folded(writes, (keys,)).get(keys)
+    return _folded(writes, keys)
+
+
+def subgraph_config(ns: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The config that names the state of the subgraph in a task."""
+    return {"configurable": {"thread_id": config["configurable"]["thread_id"], "checkpoint_ns": ns}}
+
+
+def mapped(config: Mapping[str, Any], metadata: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """A config of a subgraph's checkpoint, with the checkpoints of the graphs around it that it belongs to."""
+    parents = (metadata or {}).get("parents")
+    if not parents:
+        return config
+    configurable = config["configurable"]
+    places = {**parents, configurable.get("checkpoint_ns", ""): configurable.get("checkpoint_id")}
+    return {**config, "configurable": {**configurable, "checkpoint_map": places}}
+
+
+def _question(asked: Interrupt) -> dict[str, Any]:
+    return asdict(asked)
+
+
+def public(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config without what is only of use inside of a run."""
     configurable: Mapping[str, Any] = config.get("configurable", {})
     return {"configurable": {key: v for key, v in configurable.items() if not key.startswith("__pregel_")}}
 

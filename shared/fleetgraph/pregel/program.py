@@ -5,33 +5,20 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from fleetgraph.channels.base import BaseChannel
+from fleetgraph.channels.values import UntrackedValue
+from fleetgraph.constants import START
 from fleetgraph.managed import ManagedValue
 from fleetgraph.pregel.branch import Branch
-from fleetgraph.pregel.callee import Callee
+from fleetgraph.pregel.callee import Callee, code_name
 from fleetgraph.pregel.task import Write
-from fleetgraph.types import RetryPolicy
+from fleetgraph.types import CachePolicy, RetryPolicy, TimeoutPolicy
 
-TASKS: Final = "__pregel_tasks"
-"""The channel that carries Sends to the next superstep."""
-NO_WRITES: Final = "__no_writes__"
-"""Written by a task that wrote nothing else, to tell it from one that has not finished."""
-ERROR: Final = "__error__"
-INTERRUPT: Final = "__interrupt__"
-RESUME: Final = "__resume__"
-PULL: Final = "__pregel_pull"
-PUSH: Final = "__pregel_push"
-
-CONTROL_CHANNELS: Final = frozenset({NO_WRITES, ERROR, INTERRUPT, RESUME})
-"""Written about a task, not by its node; never applied to the state."""
-
-
-def trigger_of(node: str) -> str:
-    """The channel that makes a node run in the next superstep."""
-    return f"branch:to:{node}"
-
+if TYPE_CHECKING:
+    from fleetgraph.graph.compiled import CompiledGraph
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -82,7 +69,7 @@ class NodeProgram:
 
     name: str
     callee: Callee | None
-    """None for START, which passes its input through."""
+    """None for START, which passes its input through, and for a graph."""
     triggers: tuple[str, ...]
     reading: Reading
     updates: Callable[[Any], list[Write]]
@@ -92,7 +79,28 @@ class NodeProgram:
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
     tags: tuple[str, ...] = ()
     retry: tuple[RetryPolicy, ...] = ()
+    cache: CachePolicy | None = None
+    timeout: TimeoutPolicy | None = None
+    error_handler: str | None = None
+    """The node that runs in the place of a task of this one that failed."""
+    subgraph: CompiledGraph | None = None
+    """The graph that this node is."""
     hidden: bool = False
+    _graph: tuple[CompiledGraph | None] | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def graph(self) -> CompiledGraph | None:
+        """The graph that this node is, or that its function can be seen to call."""
+        if self._graph is None:
+            from fleetgraph.drawing.called_graphs import reached_graph
+
+            self._graph = (reached_graph(self),)
+        return self._graph[0]
+
+    @property
+    def code_name(self) -> str:
+        """The module and name of its function, under which a cache keeps what it writes."""
+        return "" if self.callee is None else code_name(self.callee.code)
 
     @property
     def is_async(self) -> bool:
@@ -107,7 +115,7 @@ class NodeProgram:
         return frozenset(key for b in self.branches for key in b.reading.channels)
 
 
-@dataclass(slots=True)
+@dataclass
 class Program:
     """A compiled graph, ready to run; shared by every run and never changed by one."""
 
@@ -120,6 +128,11 @@ class Program:
     """What `values` shows."""
     signature: str
     """The graph's shape in words, the same in every process that describes the same graph."""
+    input_channel: str = START
+    remembers: bool = False
+    """Whether its tasks are given what the thread's last run saved (`PREVIOUS`)."""
+    cache: Any = None
+    """Where the writes of nodes with a `CachePolicy` are kept; None for nowhere."""
     triggered: Mapping[str, tuple[str, ...]] = field(init=False)
     """The nodes that each channel triggers."""
     fingerprint: str = field(init=False)
@@ -132,6 +145,32 @@ class Program:
                 triggered.setdefault(channel, []).append(node.name)
         self.triggered = {channel: tuple(names) for channel, names in triggered.items()}
         self.fingerprint = hashlib.sha256(self.signature.encode()).hexdigest()[:16]
+
+
+    @cached_property
+    def untracked(self) -> frozenset[str]:
+        """The channels that are never saved."""
+        return frozenset(key for key, channel in self.channels.items() if isinstance(channel, UntrackedValue))
+
+    def check_timeouts(self) -> None:
+        """Refuse to run, in this process, a plain function that has a timeout: nothing can stop it.
+
+        Raises:
+            ValueError: Names the node.
+        """
+        for node in self.nodes.values():
+            if node.timeout is not None and node.callee is not None and not node.callee.can_be_cancelled:
+                raise ValueError(
+                    "Node timeouts are only supported for async nodes because sync Python execution cannot be safely "
+                    f"cancelled in-process. Node '{node.name}' is sync. On a fleet it can have one."
+                )
+            if node.subgraph is not None:
+                node.subgraph.program.check_timeouts()
+
+    @property
+    def subgraphs(self) -> dict[str, CompiledGraph]:
+        """The nodes that are graphs."""
+        return {name: node.subgraph for name, node in self.nodes.items() if node.subgraph is not None}
 
 
 def read_channels(channels: Mapping[str, BaseChannel], keys: Sequence[str] | str) -> Any:

@@ -8,10 +8,17 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from fleetgraph.pregel.task import Frame
 from fleetgraph.stream.chunks import ChunkFormat
+from fleetgraph.types import Durability
+
+if TYPE_CHECKING:
+    from fleetgraph.checkpoint.base import BaseCheckpointSaver
+    from fleetgraph.pregel.context import TaskContext
+    from fleetgraph.runtime import RunControl
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +26,39 @@ class RunRequest:
     """One call of `stream`, `invoke` or their async twins, checked and complete."""
 
     input: Any
-    config: Mapping[str, Any]
-    context: Any
+    frame: Frame
+    """The outermost graph's."""
     format: ChunkFormat
     output_keys: Sequence[str] | str
-    checkpointer: Any
-    """The saver in effect, or None."""
+    checkpointer: BaseCheckpointSaver | None
+    """The saver in effect."""
+    store: Any = None
+    interrupt_before: Sequence[str] = ()
+    interrupt_after: Sequence[str] = ()
+    durability: Durability = "async"
+    control: RunControl | None = None
+    step_timeout: float | None = None
+    """Seconds that a superstep may take."""
+    outer: TaskContext | None = None
+    """The task that runs it, if it is run by a node's code."""
+
+    @property
+    def config(self) -> Mapping[str, Any]:
+        return self.frame.config
 
     @property
     def live(self) -> bool:
-        """Whether tasks emit chunks of their own while they run."""
-        return not self.format.modes.isdisjoint(("custom", "messages"))
+        """Whether tasks emit chunks of their own while they run, or those they call do."""
+        frame = self.frame
+        return frame.program.remembers or not frame.modes.isdisjoint(("custom", "messages")) or frame.subgraphs
+
+    @property
+    def forwarded(self) -> frozenset[str]:
+        """The modes whose chunks are also wanted by the reader of the run around it."""
+        outer = self.outer
+        if outer is None or not outer.task.frame.subgraphs:
+            return frozenset()
+        return outer.emit.modes - (self.format.all_modes & {"custom"})  # whoever calls it for these has them alone
 
 
 def now() -> str:

@@ -6,31 +6,41 @@ from collections.abc import Mapping
 from typing import Any
 
 from fleetgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
-from fleetgraph.pregel.instructions import SaveCheckpoint, SaveWrites
-from fleetgraph.pregel.machine import Checkpoint, Settings, path_order
+from fleetgraph.pregel.instructions import Load, SaveCheckpoint, SaveWrites
+from fleetgraph.pregel.machine import Checkpoint, Settings
 from fleetgraph.pregel.run import RunRequest, new_checkpoint_id, now
 
 
 class CheckpointStore:
     """One run's view of its saver; without a saver everything is a no-op."""
 
-    def __init__(self, saver: BaseCheckpointSaver | None, config: Mapping[str, Any]) -> None:
-        self._saver = saver
-        configurable = config.get("configurable", {})
-        if saver is not None:  # savers know threads by text; nodes see the id as it was given
-            configurable = {**configurable, "thread_id": str(configurable["thread_id"])}
-        self._config = {**config, "configurable": configurable}
+    def __init__(self, request: RunRequest) -> None:
+        self._request = request
+        self._saver: BaseCheckpointSaver | None = request.checkpointer
+        self._config = self._named(request.config)
 
-    def settings(self, request: RunRequest) -> Settings:
+    def _named(self, config: Mapping[str, Any]) -> Mapping[str, Any]:
+        configurable = config.get("configurable", {})
+        if self._saver is not None:  # savers know threads by text; nodes see the id as it was given
+            configurable = {**configurable, "thread_id": str(configurable["thread_id"])}
+        return {**config, "configurable": configurable}
+
+    def settings(self) -> Settings:
         """How the machine is to run this request."""
+        request = self._request
         saving = self._saver is not None
         return Settings(
-            config=self._config,
-            modes=request.format.modes,
+            frame=request.frame,
+            modes=request.frame.modes,
             output_keys=request.output_keys,
             saving=saving,
             new_id=new_checkpoint_id,
             now=now,
+            interrupt_before=request.interrupt_before,
+            interrupt_after=request.interrupt_after,
+            nested=request.outer is not None,
+            at_exit=request.durability == "exit",
+            control=request.control,
             **({"next_version": self._next_version} if saving else {}),
         )
 
@@ -40,49 +50,111 @@ class CheckpointStore:
 
     def load(self) -> Checkpoint | None:
         """Where the thread stands."""
-        return None if self._saver is None else self._loaded(self._saver.get_tuple(self._config))
+        if self._saver is None:
+            return None
+        config = self._starting_config()
+        saved = self._saver.get_tuple(config)
+        superseded = False
+        if saved is not None and config["configurable"].get("checkpoint_id"):
+            latest = self._saver.get_tuple(_without_id(config))
+            superseded = latest is not None and latest.checkpoint["id"] != saved.checkpoint["id"]
+        return _checkpoint(config, saved, superseded)
 
     async def aload(self) -> Checkpoint | None:
-        return None if self._saver is None else self._loaded(await self._saver.aget_tuple(self._config))
+        """The async twin of `load`."""
+        if self._saver is None:
+            return None
+        config = self._starting_config()
+        saved = await self._saver.aget_tuple(config)
+        superseded = False
+        if saved is not None and config["configurable"].get("checkpoint_id"):
+            latest = await self._saver.aget_tuple(_without_id(config))
+            superseded = latest is not None and latest.checkpoint["id"] != saved.checkpoint["id"]
+        return _checkpoint(config, saved, superseded)
 
-    def _loaded(self, saved: CheckpointTuple | None) -> Checkpoint:
-        if saved is None:
-            return Checkpoint()
-        configurable = {**self._config.get("configurable", {}), **saved.config.get("configurable", {})}
-        return Checkpoint(
-            id=saved.checkpoint["id"],
-            config={**self._config, "configurable": configurable},
-            parent_config=saved.parent_config,
-            metadata=saved.metadata,
-            values=saved.checkpoint["channel_values"],
-            versions=dict(saved.checkpoint["channel_versions"]),
-            updated=saved.checkpoint.get("updated_channels"),
-            seen={name: dict(seen) for name, seen in saved.checkpoint["versions_seen"].items()},
-            writes=tuple(saved.pending_writes or ()),
-        )
+    def _starting_config(self) -> Mapping[str, Any]:
+        configurable, ns = self._config["configurable"], self._request.frame.ns
+        chosen = configurable.get("checkpoint_map", {}).get(ns) or configurable.get("checkpoint_id")
+        return {**self._config, "configurable": {**configurable, "checkpoint_ns": ns, "checkpoint_id": chosen}}
+
+    def load_inside(self, load: Load) -> Checkpoint | None:
+        """Where the thread of a graph inside the run's stands."""
+        if self._saver is None:
+            return None
+        config = self._named(load.config)
+        if load.before is None:
+            return _checkpoint(config, self._saver.get_tuple(config))
+        before = {"configurable": {"checkpoint_id": load.before}}
+        return _checkpoint(config, next(self._saver.list(_without_id(config), before=before, limit=1), None))
+
+    async def aload_inside(self, load: Load) -> Checkpoint | None:
+        """The async twin of `load_inside`."""
+        if self._saver is None:
+            return None
+        config = self._named(load.config)
+        if load.before is None:
+            return _checkpoint(config, await self._saver.aget_tuple(config))
+        before = {"configurable": {"checkpoint_id": load.before}}
+        found = [one async for one in self._saver.alist(_without_id(config), before=before, limit=1)]
+        return _checkpoint(config, found[0] if found else None)
 
     def put(self, save: SaveCheckpoint) -> None:
+        """Save a checkpoint."""
         if self._saver is not None:
-            self._saver.put(save.config, save.checkpoint, self._metadata(save), save.versions)
+            self._saver.put(self._named(save.config), save.checkpoint, self._metadata(save), save.versions)
 
     async def aput(self, save: SaveCheckpoint) -> None:
+        """The async twin of `put`."""
         if self._saver is not None:
-            await self._saver.aput(save.config, save.checkpoint, self._metadata(save), save.versions)
+            await self._saver.aput(self._named(save.config), save.checkpoint, self._metadata(save), save.versions)
 
     def _metadata(self, save: SaveCheckpoint) -> dict[str, Any]:
         """The machine's metadata and the caller's, so that a thread's history tells what each run was labelled with."""
-        labels = {**self._config.get("configurable", {}), **self._config.get("metadata", {})}
-        kept = {k: v for k, v in labels.items() if not k.startswith("__") and k not in _CHECKPOINT_KEYS}
-        plain = {k: v for k, v in kept.items() if isinstance(v, str | int | bool | float)}
-        return {**plain, **save.metadata}
+        return saved_metadata(self._config, save.metadata)
 
     def put_writes(self, save: SaveWrites) -> None:
+        """Save what a task wrote."""
         if self._saver is not None:
-            self._saver.put_writes(save.config, save.writes, save.task.id, path_order(save.task))
+            self._saver.put_writes(self._named(save.config), save.writes, save.task, save.path)
 
     async def aput_writes(self, save: SaveWrites) -> None:
+        """The async twin of `put_writes`."""
         if self._saver is not None:
-            await self._saver.aput_writes(save.config, save.writes, save.task.id, path_order(save.task))
+            await self._saver.aput_writes(self._named(save.config), save.writes, save.task, save.path)
+
+
+def _without_id(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    configurable = {key: value for key, value in config["configurable"].items() if key != "checkpoint_id"}
+    return {**config, "configurable": configurable}
+
+
+def _checkpoint(config: Mapping[str, Any], saved: CheckpointTuple | None, superseded: bool = False) -> Checkpoint:
+    """What a saver gave, as the machine takes it."""
+    if saved is None:
+        return Checkpoint(config=config)
+    configurable = {**config.get("configurable", {}), **saved.config.get("configurable", {})}
+    return Checkpoint(
+        id=saved.checkpoint["id"],
+        config={**config, "configurable": configurable},
+        parent_config=saved.parent_config,
+        metadata=saved.metadata,
+        values=saved.checkpoint["channel_values"],
+        versions=dict(saved.checkpoint["channel_versions"]),
+        updated=saved.checkpoint.get("updated_channels"),
+        seen={name: dict(seen) for name, seen in saved.checkpoint["versions_seen"].items()},
+        writes=tuple(saved.pending_writes or ()),
+        superseded=superseded,
+    )
+
+
+def saved_metadata(config: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """A checkpoint's metadata, with what the caller labelled the run with."""
+    labels = {**config.get("configurable", {}), **config.get("metadata", {})}
+    if run_id := config.get("run_id"):
+        labels["run_id"] = str(run_id)
+    kept = {key: value for key, value in labels.items() if not key.startswith("__") and key not in _CHECKPOINT_KEYS}
+    plain = {key: value for key, value in kept.items() if isinstance(value, str | int | bool | float)}
+    return {**plain, **metadata}
 
 
 _CHECKPOINT_KEYS = frozenset({"thread_id", "checkpoint_id", "checkpoint_ns", "checkpoint_map"})

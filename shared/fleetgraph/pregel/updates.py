@@ -1,16 +1,24 @@
-"""From what a node returns to the writes that follow from it."""
+"""From what a node returns, or a caller commands, to the writes that follow from it."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Collection, Sequence
-from typing import Any, cast
+from functools import cache
+from typing import Any, Final, cast
 
-from fleetgraph.constants import END
+from fleetgraph.channels.base import MISSING
+from fleetgraph.constants import END, START
 from fleetgraph.errors import ErrorCode, InvalidUpdateError, ParentCommand, coded
-from fleetgraph.graph.schema import ROOT, annotated_keys, instance_items
-from fleetgraph.pregel.program import TASKS, trigger_of
+from fleetgraph.pregel.reserved import RESUME, TASKS, trigger_of
 from fleetgraph.pregel.task import Write
 from fleetgraph.types import Command, Send
+
+ROOT: Final = "__root__"
+"""The only channel of a graph whose state is one annotated type."""
+
+_NAMES_OF_BOTH: Final = frozenset({"Command", "Overwrite", "Send", "entrypoint.final"})
+"""What a graph that was moved from LangGraph by halves may still import from there."""
 
 
 def updates_of(keys: Sequence[str]) -> Callable[[Any], list[Write]]:
@@ -39,6 +47,7 @@ def _state_updates(returned: Any, keys: Sequence[str], known: Collection[str]) -
         return [item for item in command_items(command) if item[0] in known]
     if _has_command(returned):
         return [write for item in returned for write in _state_updates(item, keys, known)]
+    refuse_foreign(returned)
     if annotated_keys(cast("type[Any]", type(returned))):
         return instance_items(returned, keys)
     raise InvalidUpdateError(coded(f"Expected dict, got {returned}", ErrorCode.INVALID_GRAPH_NODE_RETURN_VALUE))
@@ -52,6 +61,7 @@ def _root_updates(returned: Any) -> list[Write]:
         return [] if command.graph == Command.PARENT else command_items(command)
     if _has_command(returned):
         return [write for item in returned for write in _root_updates(item)]
+    refuse_foreign(returned)
     return [(ROOT, returned)]
 
 
@@ -92,11 +102,81 @@ def _gotos(returned: Any) -> list[Write]:
             if isinstance(target, Send):
                 writes.append((TASKS, target))
             elif target != END:
+                refuse_foreign(target)
                 writes.append((trigger_of(target), None))
     return writes
+
+
+def refuse_foreign(value: Any) -> None:
+    """Refuse what LangGraph has under the name of something of ours: nothing here knows it, so it would be taken for data.
+
+    Raises:
+        InvalidUpdateError: Names what to import from where.
+    """
+    for one in cast("Sequence[Any]", value) if isinstance(value, list | tuple) else (value,):
+        cls = type(one)
+        if cls.__qualname__ in _NAMES_OF_BOTH and cls.__module__.startswith("langgraph."):
+            raise InvalidUpdateError(
+                f"{cls.__qualname__} is LangGraph's, of {cls.__module__}. Import it from "
+                f"fleet{cls.__module__.removeprefix('lang')} instead, like everything else that comes from langgraph."
+            )
 
 
 def _has_command(returned: Any) -> bool:
     return isinstance(returned, list | tuple) and any(
         isinstance(item, Command) for item in cast("Sequence[Any]", returned)
     )
+
+
+def command_writes(command: Command[Any]) -> list[Write]:
+    """The writes of a `Command` that a caller gives as input: its gotos, its answer, its update.
+
+    Raises:
+        TypeError: Its goto is neither a node's name nor a Send.
+    """
+    writes: list[Write] = []
+    goto: Any = command.goto
+    for target in cast("Sequence[Any]", goto) if isinstance(goto, list | tuple) else [goto] if goto else []:
+        if isinstance(target, Send):
+            writes.append((TASKS, target))
+        elif isinstance(target, str):
+            writes.append((trigger_of(target), START))
+        else:
+            refuse_foreign(target)
+            raise TypeError(f"In Command.goto, expected Send/str, got {type(target).__name__}")
+    if command.resume is not None:
+        writes.append((RESUME, command.resume))
+    if command.update:
+        writes += command_items(command)
+    return writes
+
+
+def is_pydantic(cls: Any) -> bool:
+    """Whether `cls` is a pydantic model class; answers without importing pydantic."""
+    return isinstance(cls, type) and hasattr(cls, "__pydantic_fields__") and hasattr(cls, "model_construct")
+
+
+@cache
+def annotated_keys(cls: type) -> tuple[str, ...]:
+    """The annotated attribute names of a class and its bases, base first; empty when it has none."""
+    keys: dict[str, None] = {}
+    for base in reversed(cls.__mro__):
+        keys.update(dict.fromkeys(inspect.get_annotations(base)))
+    return tuple(keys)
+
+
+def instance_items(instance: Any, keys: Sequence[str]) -> list[tuple[str, Any]]:
+    """The (key, value) pairs that an instance of a schema updates.
+
+    A pydantic instance leaves out what is None only because nobody set it and None is its default.
+    """
+    cls = cast("Any", type(instance))
+    if is_pydantic(cls):
+        fields, kept = cls.model_fields, instance.model_fields_set
+        return [
+            (key, value)
+            for key in keys
+            if (value := getattr(instance, key, MISSING)) is not MISSING
+            and (value is not None or key not in fields or fields[key].default is not None or key in kept)
+        ]
+    return [(key, value) for key in keys if (value := getattr(instance, key, MISSING)) is not MISSING]

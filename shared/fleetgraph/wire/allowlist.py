@@ -21,6 +21,7 @@ ClassT = TypeVar("ClassT", bound=type)
 
 TRUSTED: Final = (
     "fleetgraph.types",
+    "fleetgraph.messages",
     "langchain_core.messages",
     "langchain_core.messages.base",
     "langchain_core.documents",

@@ -269,6 +269,7 @@ _PARTS: Final = (
     "snapshot",
     "config",
     "context",
+    "more",
 )  # of a task message: what the application put there
 
 

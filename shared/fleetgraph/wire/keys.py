@@ -74,6 +74,11 @@ def inbox(coordinator_id: str) -> str:
     return f"{PREFIX}inbox:{coordinator_id}"
 
 
+def answers(worker_name: str) -> str:
+    """List: answers to what tasks of a worker ask of their runs, oldest first. Expires `INBOX_TTL` after the last one."""
+    return f"{PREFIX}answers:{worker_name}"
+
+
 def leases(queue_name: str) -> str:
     """Sorted set: RQ job id of a task that is held → when its lease expires, in Redis time. `LEASES_TTL`."""
     return f"{PREFIX}leases:{queue_name}"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-WIRE_VERSION = 1
+WIRE_VERSION = 2
 """Raised whenever a message changes shape; a process refuses messages of another version."""
 
 
@@ -46,6 +46,8 @@ class TaskMessage:
     config: Mapping[str, Any]
     """tags, metadata, configurable, recursion_limit, run_name, run_id: the run's config, without callbacks."""
     context: Any
+    more: Mapping[str, Any]
+    """What most tasks do without: see `wire.tasks`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,4 +61,31 @@ class Outcome:
     writes: list[tuple[str, Any]] | None
     """The task's writes, in order; those before a path function failed, if `error` tells of one."""
     error: BaseException | None
-    """Why it failed; None when it did not."""
+    """Why it failed, or that it asks something; None when it ended well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Worker → coordinator: a running attempt asks something of its run. Travels through the coordinator's inbox.
+
+    It may be sent several times, until it is answered.
+    """
+
+    run: str
+    task: str
+    attempt: int
+    worker: str
+    number: int
+    """Counts what the worker asks."""
+    kind: str
+    """`resume`, `call`, `saver` or `store`: see `wire.requests`."""
+    payload: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Coordinator → worker: the answer to a request. Travels through the worker's answers."""
+
+    number: int
+    value: Any
+    error: BaseException | None

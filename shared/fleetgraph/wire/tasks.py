@@ -1,14 +1,35 @@
-"""Between the machine's tasks and the messages that carry them to a worker."""
+"""Between the machine's tasks and the messages that carry them to a worker.
+
+A task message's `more` holds, where they apply:
+
+    nodes        the nodes that lead to the task's graph from the run's own, each being a graph in the one before
+    ns           the graph's namespace
+    checkpoint   the checkpoint the task was planned from, and `parents`, those its graph hangs on
+    answers      to the task's questions so far; `map`: answers by the id of the question
+    asks         that an answer is there to be claimed
+    resuming     what graphs in the task are to do with a thread they find
+    saving       that the run has a saver; `exit` that it saves at its end only
+    subgraphs    that chunks of graphs in the task are wanted
+    store        that the store is to be reached through the coordinator
+    previous     what the thread's last run saved
+    returned     what the node has returned already, in an array of one
+    call         the reference of the function to be run, instead of a node
+    failed       what an error handler is told: the node, what it raised
+    timeout      seconds for the attempt, and without progress; what counts as progress
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, cast
 
 import msgpack  # pyright: ignore[reportMissingTypeStubs]
 
+from fleetgraph.channels.base import MISSING
+from fleetgraph.errors import NodeError
 from fleetgraph.pregel.program import Program
-from fleetgraph.pregel.task import Task
+from fleetgraph.pregel.task import Frame, Task
+from fleetgraph.types import TimeoutPolicy
 from fleetgraph.wire.messages import GraphRef, Outcome, TaskMessage
 
 _unpack: Any = cast("Any", msgpack).unpackb
@@ -18,25 +39,35 @@ def _no_value(code: int, data: bytes) -> None:
     """Stands in for an extension that is not to be built."""
 
 
-def to_message(
-    task: Task,
-    *,
-    run: str,
-    inbox: str,
-    graph: GraphRef,
-    attempt: int,
-    modes: tuple[str, ...],
-    config: Mapping[str, Any],
-    context: Any,
-) -> TaskMessage:
-    """The message that asks a worker to run `task`."""
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What holds for all tasks of a run."""
+
+    run: str
+    inbox: str
+    graph: GraphRef
+    saving: bool
+    at_exit: bool
+    remote_store: bool
+
+
+def to_message(task: Task, facts: RunFacts, *, attempt: int, resumable: bool) -> TaskMessage:
+    """The message that asks a worker to run `task`.
+
+    Args:
+        facts: About its run.
+        attempt: 1, or one more than that of the attempt that was lost.
+        resumable: Whether an answer is there to be claimed.
+    """
+    frame = task.frame
     send = task.values is None
+    modes = frame.modes if frame.subgraphs else frame.modes & {"custom", "messages"}
     return TaskMessage(
-        run=run,
-        inbox=inbox,
-        graph=graph,
+        run=facts.run,
+        inbox=facts.inbox,
+        graph=facts.graph,
         attempt=attempt,
-        modes=modes,
+        modes=tuple(sorted(modes)),
         id=task.id,
         name=task.name,
         path=task.path,
@@ -47,35 +78,116 @@ def to_message(
         input=task.input if send else task.values,
         send=send,
         snapshot=task.snapshot,
-        config=config,
-        context=context,
+        config={key: value for key, value in frame.config.items() if key != "callbacks"},
+        context=frame.context,
+        more=_more(task, facts, resumable),
     )
+
+
+def _more(task: Task, facts: RunFacts, resumable: bool) -> dict[str, Any]:
+    frame, timeout = task.frame, task.timeout
+    more: dict[str, Any] = {"checkpoint": task.checkpoint_id}
+    if frame.nodes:
+        more["nodes"] = list(frame.nodes)
+    if frame.ns:
+        more |= {"ns": frame.ns, "parents": dict(frame.parents)}
+    if task.answers:
+        more["answers"] = task.answers
+    if frame.resume_map:
+        more["map"] = dict(frame.resume_map)
+    if resumable:
+        more["asks"] = True
+    if task.resuming is not None:
+        more["resuming"] = task.resuming
+    if facts.saving:
+        more["saving"] = True
+    if facts.at_exit:
+        more["exit"] = True
+    if frame.subgraphs:
+        more["subgraphs"] = True
+    if facts.remote_store:
+        more["store"] = True
+    if task.previous is not None:
+        more["previous"] = task.previous
+    if task.returned is not MISSING:
+        more["returned"] = [task.returned]
+    if task.call is not None:
+        more["call"] = task.call.reference
+    if task.error is not None:
+        more["failed"] = [task.error.node, task.error.error]
+    if timeout is not None:
+        more["timeout"] = [timeout.run_timeout, timeout.idle_timeout, timeout.refresh_on]
+    return more
 
 
 def from_message(program: Program, message: TaskMessage) -> Task:
     """The task a message asks for, its input in the form the node expects.
 
+    Args:
+        program: The run's graph.
+
     Raises:
         Exception: What the node's schema raises, with the note that names the task.
+        FleetError: It is a call of a function that this process does not have.
     """
-    node = program.nodes[message.name]
-    try:
-        shaped = message.input if message.send else node.reading.shape(message.input)
-    except Exception as error:
-        error.add_note(f"Before task with name '{message.name}' and path '{message.path}'")
-        raise
-    return Task(
+    more = message.more
+    nodes = tuple(more.get("nodes", ()))
+    for name in nodes:
+        graph = program.nodes[name].subgraph
+        assert graph is not None
+        program = graph.program
+    frame = Frame(
+        program=program,
+        config=message.config,
+        modes=frozenset(message.modes),
+        context=message.context,
+        ns=more.get("ns", ""),
+        nodes=nodes,
+        resume_map=more.get("map", {}),
+        subgraphs=more.get("subgraphs", False),
+        parents=more.get("parents", {}),
+    )
+    task = Task(
         id=message.id,
         name=message.name,
-        path=tuple(message.path),
+        path=_path(message.path),
         triggers=tuple(message.triggers),
         step=message.step,
         stop=message.stop,
         ns=message.ns,
-        input=shaped,
+        input=message.input,
+        frame=frame,
+        checkpoint_id=more.get("checkpoint", ""),
+        resuming=more.get("resuming"),
         values=None if message.send else message.input,
         snapshot=message.snapshot,
+        answers=list(more.get("answers", ())),
+        previous=more.get("previous"),
+        returned=more["returned"][0] if "returned" in more else MISSING,
+        error=NodeError(*more["failed"]) if "failed" in more else None,
+        timeout=TimeoutPolicy(*more["timeout"]) if "timeout" in more else None,
     )
+    if "call" in more:
+        args, kwargs = message.input
+        from fleetgraph.pregel import functions
+
+        task.call = functions.find(more["call"]).call(tuple(args), kwargs)
+        task.input = (tuple(args), kwargs)
+    elif not message.send:
+        _shape_input(task, message)
+    return task
+
+
+def _shape_input(task: Task, message: TaskMessage) -> None:
+    try:
+        task.input = task.frame.program.nodes[message.name].reading.shape(message.input)
+    except Exception as error:
+        error.add_note(f"Before task with name '{message.name}' and path '{message.path}'")
+        raise
+
+
+def _path(path: Any) -> tuple[Any, ...]:
+    return tuple(_path(part) if isinstance(part, list | tuple) else part for part in cast("Any", path))
 
 
 def unreadable_outcome(data: bytes, error: Exception) -> Outcome | None:

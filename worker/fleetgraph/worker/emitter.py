@@ -39,23 +39,36 @@ class TaskEmitter:
         """
         self._emit("custom", payload)
 
-    def message(self, message: Any, metadata: Mapping[str, Any], *, unless_seen: bool) -> None:
+    def message(
+        self, message: Any, metadata: Mapping[str, Any], *, unless_seen: bool, ns: tuple[str, ...] | None = None
+    ) -> None:
         """Emit one `messages` chunk, `(message, metadata)`; raises like `custom`.
 
         `unless_seen` drops it when the run already emitted, or a node of it received, a message of the same id.
         """
         payload = (message, dict(metadata))
         if message.id is None:
-            self._emit("messages", payload)
+            self._emit("messages", payload, ns)
         else:
-            self._emit("messages", payload, Mark.SKIP if unless_seen else Mark.ADD, message.id)
+            self._emit("messages", payload, ns, Mark.SKIP if unless_seen else Mark.ADD, message.id)
 
     def saw_messages(self, ids: list[str]) -> None:
         """Mark message ids as known to the run, without emitting anything."""
         for message_id in ids:
             self._publisher.events(self._sender, Events(0, b"", Mark.ADD, message_id))
 
-    def _emit(self, mode: str, payload: Any, mark: Mark = Mark.NONE, message_id: str = "") -> None:
+    def chunk(self, mode: str, payload: Any, ns: tuple[str, ...]) -> None:
+        """Pass on a chunk of a graph that the task runs; raises like `custom`."""
+        self._emit(mode, payload, ns)
+
+    def _emit(
+        self,
+        mode: str,
+        payload: Any,
+        ns: tuple[str, ...] | None = None,
+        mark: Mark = Mark.NONE,
+        message_id: str = "",
+    ) -> None:
         where = f"node {self._node!r}, {mode} event"
-        blob = encode_event(self._codec, mode, self._ns, self._task, self._attempt, time.time(), payload, where)
+        blob = encode_event(self._codec, mode, self._ns if ns is None else ns, self._task, self._attempt, time.time(), payload, where)
         self._publisher.events(self._sender, Events(1, blob, mark, message_id))

@@ -37,6 +37,10 @@ class HeldTask:
         self._settled = settled
         self._began = time.monotonic()
         self._running: Running | None = None
+        self.waiting = 0
+        """How many tasks it has called that have not ended; while there are any it needs no slot."""
+        self.on_lose: Callable[[], None] | None = None
+        """Told when nobody waits for it any longer."""
 
     @property
     def seconds(self) -> float:
@@ -56,6 +60,8 @@ class HeldTask:
             self.sender.refused = True
         if self._running is not None:
             self._running.cancel()
+        if self.on_lose is not None:
+            self.on_lose()
 
     def call(self) -> Call[Finished | Refusal]:
         """The call that hands in the result."""
@@ -89,7 +95,13 @@ class HeldTasks:
     @property
     def free(self) -> int:
         """How many more there is room for; negative while the worker holds too many."""
-        return self._room - len(self._tasks)
+        return self._room - sum(not task.waiting for task in list(self._tasks.values()))
+
+    def wait_for_called(self, task: HeldTask, change: int) -> None:
+        """A task waits for one more, or one less, that it has called."""
+        with self._changed:
+            task.waiting += change
+            self._changed.notify_all()
 
     @property
     def all_ended(self) -> bool:

@@ -25,6 +25,7 @@ from fleetgraph.wire.transitions import (
     Finished,
     Refusal,
     Route,
+    command,
     publish_from_task,
     try_all,
 )
@@ -78,6 +79,29 @@ class Finish(Protocol):
     def done(self, finished: Finished | None) -> None:
         """Take the answer; None if the outcome could not be sent."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What an attempt asks of its run, to be sent after the events it has emitted."""
+
+    inbox: str
+    """The key of its coordinator's inbox."""
+    request: bytes
+
+
+class _QuestionStep:
+    """One request, as part of a batch."""
+
+    def __init__(self, question: Question) -> None:
+        self._question = question
+
+    def call(self) -> Call[Any]:
+        return command("RPUSH", self._question.inbox, self._question.request)
+
+    def settle(self, result: Any) -> bool:
+        """Take the answer; tells whether the step is over. What gets lost is asked again by whoever waits."""
+        return not (isinstance(result, Exception) and is_refusal(result))
 
 
 class _EventsStep:
@@ -159,6 +183,9 @@ def _fail(sender: Sender, what: str, cause: Exception | None = None) -> None:
     )
 
 
+_Item = tuple[Sender, Events] | Finish | Question
+
+
 class Publisher:
     """Sends events and outcomes, for each task in their order; and waits for Redis for as long as it takes.
 
@@ -184,9 +211,9 @@ class Publisher:
         self._wait = wait
         self._finishing = finishing
         self._unanswered = unanswered
-        self._queue: queue.SimpleQueue[tuple[Sender, Events] | Finish | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._backoff = Backoff("sending events and outcomes")
-        self._late: list[_EventsStep | _FinishStep] = []
+        self._late: list[_EventsStep | _FinishStep | _QuestionStep] = []
         """Outcomes that Redis did not take; they are sent again, without holding up anything else."""
         self._late_pauses = Backoff("outcomes")
         self._lock = threading.Lock()
@@ -222,6 +249,10 @@ class Publisher:
             self._backlog += size
         self._queue.put((sender, events))
 
+    def ask(self, question: Question) -> None:
+        """Send a request of a task. Returns at once."""
+        self._queue.put(question)
+
     def finish(self, finish: Finish) -> None:
         """Send an outcome. Returns at once."""
         self._queue.put(finish)
@@ -237,7 +268,7 @@ class Publisher:
         except BaseException as error:
             self._crashed(error)
 
-    def _next(self) -> tuple[Sender, Events] | Finish | None:
+    def _next(self) -> _Item | None:
         """Wait for the next item to be sent; None if that was all."""
         while self._late:
             try:
@@ -254,12 +285,12 @@ class Publisher:
         else:
             self._send([])
 
-    def _send_with(self, item: tuple[Sender, Events] | Finish) -> bool:
+    def _send_with(self, item: _Item) -> bool:
         """Send an item, with all that came meanwhile; tells whether there is more to come."""
         emitted: dict[int, _EventsStep] = {}
-        finishes: list[_FinishStep] = []
+        finishes: list[_FinishStep | _QuestionStep] = []
         size = count = 0
-        following: tuple[Sender, Events] | Finish | None = item
+        following: _Item | None = item
         while following is not None:
             if isinstance(following, tuple):
                 sender, events = following
@@ -268,6 +299,8 @@ class Publisher:
                     if id(sender) not in emitted:
                         emitted[id(sender)] = _EventsStep(sender)
                     emitted[id(sender)].add(events)
+            elif isinstance(following, Question):
+                finishes.append(_QuestionStep(following))
             else:
                 finishes.append(_FinishStep(following))
             count += 1
@@ -282,7 +315,7 @@ class Publisher:
             self._backlog -= size
         return following is not None
 
-    def _send(self, steps: list[_EventsStep | _FinishStep]) -> None:
+    def _send(self, steps: list[_EventsStep | _FinishStep | _QuestionStep]) -> None:
         """Send steps, and what is late, in one round trip if all goes well, until each is over or late."""
         steps, self._late = [*self._late, *steps], []
         refusal = Backoff("events")
@@ -302,7 +335,7 @@ class Publisher:
         if not self._late:
             self._late_pauses.worked()
 
-    def _round_trip(self, steps: list[_EventsStep | _FinishStep]) -> list[_EventsStep | _FinishStep]:
+    def _round_trip(self, steps: list[_EventsStep | _FinishStep | _QuestionStep]) -> list[_EventsStep | _FinishStep | _QuestionStep]:
         """Send steps; gives those that are to be sent again."""
         finishing = any(isinstance(step, _FinishStep) for step in steps)
         with self._finishing() if finishing else nullcontext():
@@ -314,7 +347,7 @@ class Publisher:
                 raise
             return [step for step, result in zip(steps, results, strict=True) if not step.settle(result)]
 
-    def _give_up(self, steps: list[_EventsStep | _FinishStep]) -> None:
+    def _give_up(self, steps: list[_EventsStep | _FinishStep | _QuestionStep]) -> None:
         with self._finishing():
             for step in steps:
                 if isinstance(step, _FinishStep):

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import traceback
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from fleetgraph.errors import EncodeError, GraphBubbleUp, GraphMismatch
 from fleetgraph.lookup import GraphRegistry
+from fleetgraph.pregel.callee import is_coroutine_function
 from fleetgraph.pregel.execute import aexecute, execute, node_cancelled
-from fleetgraph.pregel.program import Program
 from fleetgraph.pregel.task import Task, Write
 from fleetgraph.wire.codec import Codec
-from fleetgraph.wire.messages import Outcome, TaskMessage
+from fleetgraph.wire.messages import Outcome
 from fleetgraph.wire.tasks import from_message
 from fleetgraph.wire.transitions import Route
 from fleetgraph.worker.emitter import TaskEmitter
+from fleetgraph.worker.host import WorkerHost
 from fleetgraph.worker.publisher import Publisher, Sender
 
 HEARTBEATS_PER_LEASE: Final = 3
@@ -37,23 +40,25 @@ class Result:
 class Attempt:
     """One attempt of a task, ready to be run."""
 
-    message: TaskMessage
-    program: Program
     task: Task
     emitter: TaskEmitter
+    host: WorkerHost
 
     @property
     def is_async(self) -> bool:
         """Whether it has to run on an event loop."""
-        return self.program.nodes[self.task.name].is_async
+        task = self.task
+        if task.call is not None:
+            return is_coroutine_function(task.call.function)
+        return task.frame.program.nodes[task.name].is_async
 
     def run(self) -> list[Write]:
         """Run it in this thread; raises whatever the node raises."""
-        return execute(self.program, self.task, self.emitter, self.message.config, self.message.context)
+        return execute(self.task, self.emitter, self.host)
 
     async def arun(self) -> list[Write]:
         """Run it on this event loop; raises whatever the node raises."""
-        return await aexecute(self.program, self.task, self.emitter, self.message.config, self.message.context)
+        return await aexecute(self.task, self.emitter, self.host)
 
 
 class Runner:
@@ -74,8 +79,16 @@ class Runner:
     def _codec(self) -> Codec:
         return self._registry.codec
 
-    def prepare(self, data: bytes, sender: Sender) -> Attempt:
+    def prepare(
+        self, data: bytes, sender: Sender, ask: Callable[[str, Any, str], Future[Any]], waiting: Callable[[int], None]
+    ) -> Attempt:
         """Make an attempt of an encoded task message.
+
+        Args:
+            data: The message.
+            sender: Where its events come from.
+            ask: Sends a request to the run's coordinator.
+            waiting: Told when the attempt begins and ceases to wait for tasks it has called.
 
         Raises:
             DecodeError: It can't be read.
@@ -84,11 +97,12 @@ class Runner:
         """
         message = self._codec.decode_task(data)
         try:
-            program = self._registry.find(message.graph).program
+            graph = self._registry.find(message.graph)
         except GraphMismatch as error:
             raise GraphMismatch(error.graph, error.wanted, error.found, error.known, self._worker) from None
-        task = from_message(program, message)
-        return Attempt(message, program, task, TaskEmitter(self._publisher, sender, message, self._codec))
+        task = from_message(graph.program, message)
+        host = WorkerHost(message, ask, graph.store, waiting)
+        return Attempt(task, TaskEmitter(self._publisher, sender, message, self._codec), host)
 
     def succeeded(self, route: Route, node: str, writes: list[Write]) -> Result:
         """The result of an attempt that produced `writes`; a failure if they can't travel."""

@@ -25,15 +25,42 @@ class CodeThreads:
     def __init__(self, count: int, crashed: Callable[[BaseException], None]) -> None:
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._crashed = crashed
-        self._threads = [
-            threading.Thread(target=self._run, name=f"fleetgraph-node-{number}", daemon=True)
-            for number in range(1, count + 1)
-        ]
+        self._count = 0
+        self._threads = [self._thread() for _ in range(count)]
+        self._lock = threading.Lock()
+        self._superfluous = 0
 
     def start(self) -> None:
         """Start the threads."""
         for thread in self._threads:
             thread.start()
+
+    def _thread(self) -> threading.Thread:
+        self._count += 1
+        return threading.Thread(target=self._run, name=f"fleetgraph-node-{self._count}", daemon=True)
+
+    def lend(self) -> None:
+        """One of the threads is going to wait: have another one in its place."""
+        with self._lock:
+            if self._superfluous:
+                self._superfluous -= 1
+                return
+            thread = self._thread()
+            self._threads.append(thread)
+        thread.start()
+
+    def take_back(self) -> None:
+        """It waits no more: one of the threads is to end after its job."""
+        with self._lock:
+            self._superfluous += 1
+
+    def _is_superfluous(self) -> bool:
+        with self._lock:
+            if not self._superfluous:
+                return False
+            self._superfluous -= 1
+            self._threads.remove(threading.current_thread())
+            return True
 
     def submit(self, job: Callable[[], None]) -> None:
         """Call `job`, which must not raise, in a thread, as soon as one is free."""
@@ -48,6 +75,8 @@ class CodeThreads:
         try:
             while (job := self._jobs.get()) is not None:
                 job()
+                if self._is_superfluous():
+                    return
         except BaseException as error:
             self._crashed(error)
 

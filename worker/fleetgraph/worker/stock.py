@@ -11,7 +11,7 @@ import logging
 import os
 import re
 import threading
-from functools import cache
+from functools import cache, partial
 from typing import cast
 
 import redis
@@ -33,6 +33,7 @@ from fleetgraph.wire.transitions import (
     finish,
     heartbeat,
 )
+from fleetgraph.worker.asking import Asking
 from fleetgraph.worker.publisher import Publisher, Sender
 from fleetgraph.worker.running import HEARTBEATS_PER_LEASE, Attempt, Result, Runner, log_fields
 
@@ -86,6 +87,7 @@ class _Run:
         self._runner: Runner | None = None
         self.sender = Sender(route)
         self._publisher = Publisher(client, crashed=self._crashed, wait=self._wait)
+        self._asking: Asking | None = None
         self._heart = threading.Thread(target=self._beat_until_over, name="fleetgraph-heart", daemon=True)
 
     def run(self, message: bytes) -> BaseException | None:
@@ -100,6 +102,8 @@ class _Run:
         self._publisher.start()
         try:
             error = self._execute(message)
+            if self._asking is not None:
+                self._asking.stop()
             self._publisher.finish(self)
             self._publisher.stop()
         finally:
@@ -113,8 +117,12 @@ class _Run:
         self._runner = Runner(GraphRegistry(), self._worker, self._publisher)
         attempt: Attempt | None = None
         try:
-            self._runner = Runner(_registry(os.environ.get(GRAPHS_VARIABLE, "")), self._worker, self._publisher)
-            attempt = self._runner.prepare(message, self.sender)
+            registry = _registry(os.environ.get(GRAPHS_VARIABLE, ""))
+            self._runner = Runner(registry, self._worker, self._publisher)
+            # Answers go to the job, not to the worker: the process of the next one must not find them.
+            self._asking = Asking(self._client, self._claim.job, registry, self._publisher, self._crashed)
+            ask = partial(self._asking.ask, self._route, self)
+            attempt = self._runner.prepare(message, self.sender, ask, lambda _: None)
             writes = asyncio.run(attempt.arun()) if attempt.is_async else attempt.run()
         except BaseException as error:
             self._result = self._runner.failed(self._route, error, attempt and attempt.task)

@@ -41,6 +41,7 @@ from fleetgraph.wire.transitions import (
     give_back,
     heartbeat,
 )
+from fleetgraph.worker.asking import Asking
 from fleetgraph.worker.held import HeldTask, HeldTasks
 from fleetgraph.worker.publisher import Publisher
 from fleetgraph.worker.running import HEARTBEATS_PER_LEASE, Attempt, Result, Runner, failure_text, log_fields
@@ -129,6 +130,7 @@ class FleetWorker(BaseWorker):
         self._loop = LoopThread(partial(self._crashed, "event loop"))
         self._heart = threading.Thread(target=self._beat_until_over, name="fleetgraph-heart", daemon=True)
         self._runner = Runner(registry, self.name, self._publisher)
+        self._asking = Asking(connection, self.name, registry, self._publisher, partial(self._crashed, "answers"))
 
     @property
     def dequeue_timeout(self) -> int:
@@ -236,6 +238,7 @@ class FleetWorker(BaseWorker):
     def _end(self) -> None:
         self.stop()
         self._held.wait_until_done(unless=self._broken)
+        self._asking.stop()
         self._publisher.stop()
         self._code.stop()
         self._loop.stop()
@@ -414,7 +417,13 @@ class FleetWorker(BaseWorker):
         try:
             if task.sender is None:
                 raise FleetError(f"job {task.claim.job} is none of Fleetgraph's; this queue is for tasks only")
-            attempt = self._runner.prepare(message_of(task.claim.data), task.sender)
+            attempt = self._runner.prepare(
+                message_of(task.claim.data),
+                task.sender,
+                partial(self._asking.ask, task.sender.route, task),
+                partial(self._wait_for_called, task),
+            )
+            task.on_lose = partial(self._abandon, task, attempt)
             if attempt.is_async:
                 task.runs_as(self._loop.submit(attempt.arun(), partial(self._ended_on_loop, task, attempt)))
                 return
@@ -423,6 +432,20 @@ class FleetWorker(BaseWorker):
             self._ended(task, attempt, error)
         else:
             self._ended(task, attempt, None)
+
+    def _wait_for_called(self, task: HeldTask, change: int) -> None:
+        """A task waits for one that it has called, or does no more: others may use its slot meanwhile."""
+        was_waiting = task.waiting > 0
+        self._held.wait_for_called(task, change)
+        if task.waiting and not was_waiting:
+            self._code.lend()
+        elif was_waiting and not task.waiting:
+            self._code.take_back()
+
+    def _abandon(self, task: HeldTask, attempt: Attempt) -> None:
+        """Nobody waits for a task any longer: neither is it to wait for anything."""
+        attempt.host.abandoned.set()
+        self._asking.forget(task)
 
     def _ended_on_loop(self, task: HeldTask, attempt: Attempt, error: BaseException | None) -> None:
         # Encoding what it wrote may take a while; the loop has other things to do.

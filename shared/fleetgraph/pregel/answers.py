@@ -1,0 +1,59 @@
+"""Questions to whoever runs a graph, and whether an answer fits."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from fleetgraph.errors import INVALID_RESUME
+from fleetgraph.types import Interrupt
+
+
+class Question:
+    """One call of `interrupt`.
+
+    Args:
+        schema: What the answer must be: None for anything, a JSON schema that is only passed on, or a class by which
+            pydantic checks it.
+
+    Raises:
+        ImportError: It is a class, and pydantic is not installed.
+    """
+
+    def __init__(self, schema: Any) -> None:
+        self._adapter: Any = None
+        self._shown = schema
+        if schema is not None and not isinstance(schema, dict):
+            from pydantic import TypeAdapter
+
+            self._adapter = TypeAdapter(schema)
+            self._shown = self._adapter.json_schema()
+
+    def asked(self, value: Any, interrupt_id: str) -> Interrupt:
+        """The question as its reader is shown it."""
+        return Interrupt(value, interrupt_id, self._shown)
+
+    def checked(self, answer: Any) -> Any:
+        """The answer in the form that the schema asks for.
+
+        Raises:
+            pydantic.ValidationError: It does not fit.
+        """
+        if self._adapter is None:
+            return answer
+        try:
+            return self._adapter.validate_python(answer)
+        except Exception as error:
+            setattr(error, INVALID_RESUME, True)
+            raise
+
+
+def interrupt_id(ns: str, number: int) -> str:
+    """The id of the `number`th question, from 0, of the task with this namespace."""
+    text = f"{ns}|{number}" if number else ns
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def is_interrupt_id(text: object) -> bool:
+    """Whether it looks like one."""
+    return isinstance(text, str) and len(text) == 32 and all(digit in "0123456789abcdef" for digit in text)

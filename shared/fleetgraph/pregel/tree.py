@@ -1,0 +1,257 @@
+"""A run as a tree of machines: that of its graph, and one for each task that is a graph itself.
+
+Drivers talk to the tree as if it were one machine. Tasks are told apart by their ids, wherever they stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from fleetgraph.channels.base import MISSING
+from fleetgraph.config import merge_configs
+from fleetgraph.errors import GraphBubbleUp, ParentCommand
+from fleetgraph.pregel.execute import retry_delay
+from fleetgraph.pregel.instructions import (
+    EmitMessages,
+    Finished,
+    Instruction,
+    KnowMessages,
+    Load,
+    LookUp,
+    RunTasks,
+    SaveWrites,
+    WakeLater,
+)
+from fleetgraph.pregel.labels import task_config, task_metadata
+from fleetgraph.pregel.machine import Checkpoint, Machine, Settings
+from fleetgraph.pregel.program import NodeProgram
+from fleetgraph.pregel.task import Call, Frame, Task, Write
+from fleetgraph.stream import messages
+from fleetgraph.types import Command
+
+
+@dataclass(slots=True)
+class _Inside:
+    """A task that is a graph."""
+
+    parent: Machine
+    task: Task
+    node: NodeProgram
+    attempt: int = 1
+    machine: Machine | None = None
+
+
+class Tree:
+    """The machines of one run.
+
+    Args:
+        root: That of the run's graph.
+        subgraphs: Whether chunks of the graphs inside of it are wanted.
+    """
+
+    def __init__(self, root: Machine, *, subgraphs: bool) -> None:
+        self.root = root
+        self._subgraphs = subgraphs
+        self._owners: dict[str, Machine] = {}
+        self._inside: dict[str, _Inside] = {}
+        self._replayed: set[str] = set()
+
+    # --- what the driver tells it --------------------------------------------------------------------------------
+
+    def start(self, value: Any) -> list[Instruction]:
+        """Begin the run with an input."""
+        return self._carry(self.root, self.root.start(value))
+
+    def finished(self, task_id: str, writes: list[Write], *, cached: bool = False) -> list[Instruction]:
+        """A task ended well, with these writes."""
+        machine = self._owners.get(task_id)
+        return [] if machine is None else self._told(machine, lambda: machine.finished(task_id, writes, cached=cached))
+
+    def failed(self, task_id: str, error: BaseException, writes: Iterable[Write] = ()) -> list[Instruction]:
+        """A task raised, or asks something, after these writes."""
+        machine = self._owners.get(task_id)
+        return [] if machine is None else self._told(machine, lambda: machine.failed(task_id, error, list(writes)))
+
+    def looked_up(self, tasks: Iterable[Task], found: Mapping[str, list[Write]]) -> list[Instruction]:
+        """What a cache has of some tasks, by id: those that it has not are to be run."""
+        out: list[Instruction] = []
+        rest: list[Task] = []
+        for task in tasks:
+            if task.id in found:
+                out += self.finished(task.id, found[task.id], cached=True)
+            else:
+                rest.append(task)
+        return out + (self._run(self._owners[rest[0].id], rest) if rest else [])
+
+    def loaded(self, task_id: str, checkpoint: Checkpoint | None) -> list[Instruction]:
+        """What the saver has of the graph that a task is."""
+        inside = self._inside.get(task_id)
+        return [] if inside is None or self.root.over else self._begin(inside, checkpoint)
+
+    def woken(self, task_id: str) -> list[Instruction]:
+        """The time to wait before the graph that a task is is tried again has passed."""
+        inside = self._inside.get(task_id)
+        return [] if inside is None or self.root.over else self._enter(inside)
+
+    def called(self, parent: str, index: int, call: Call) -> tuple[Task | None, list[Instruction]]:
+        """A task calls a function; see `Machine.called`."""
+        machine = self._owners.get(parent)
+        if machine is None or self.root.over:
+            return None, []
+        task, instructions = machine.called(parent, index, call)
+        if task is not None:
+            self._owners[task.id] = machine
+        return task, self._carry(machine, instructions)
+
+    def claim_resume(self, task_id: str) -> Any:
+        """The answer the run was resumed with, for the first task that claims it; else MISSING."""
+        return self.root.claim_resume(task_id)
+
+    @property
+    def resumable(self) -> bool:
+        """Whether there is an answer left to be claimed."""
+        return self.root.resume is not MISSING
+
+    def cancel(self, error: BaseException) -> list[Instruction]:
+        """End the run from outside."""
+        return self.root.cancel(error)
+
+    # --- between the machines ------------------------------------------------------------------------------------
+
+    def _told(self, machine: Machine, tell: Any) -> list[Instruction]:
+        was_over = self.root.over
+        out = self._carry(machine, tell())
+        return [one for one in out if isinstance(one, SaveWrites)] if was_over else out
+
+    def _carry(self, machine: Machine, instructions: list[Instruction]) -> list[Instruction]:
+        """Pass on what a machine says, but for what is between it and the others."""
+        out: list[Instruction] = []
+        for instruction in instructions:
+            if isinstance(instruction, RunTasks):
+                tasks = instruction.tasks
+                for task in tasks:
+                    self._owners[task.id] = machine
+                keyed = [task for task in tasks if task.cache_key is not None]
+                if keyed:
+                    out.append(LookUp(keyed))
+                    tasks = [task for task in tasks if task.cache_key is None]
+                out += self._run(machine, tasks)
+            elif isinstance(instruction, Finished) and machine is not self.root:
+                out += self._left(machine, instruction)
+            else:
+                out.append(instruction)
+        return out
+
+    def _run(self, machine: Machine, tasks: list[Task]) -> list[Instruction]:
+        nodes = machine.frame.program.nodes
+        graphs = [task for task in tasks if task.call is None and nodes[task.name].subgraph is not None]
+        if not graphs:
+            return [RunTasks(tasks)] if tasks else []
+        others = [task for task in tasks if task not in graphs]
+        out: list[Instruction] = [RunTasks(others)] if others else []
+        for task in graphs:
+            inside = self._inside[task.id] = _Inside(machine, task, nodes[task.name])
+            out += self._enter(inside)
+        return out
+
+    def _enter(self, inside: _Inside) -> list[Instruction]:
+        parent, task = inside.parent, inside.task
+        out: list[Instruction] = []
+        if "messages" in parent.settings.modes and (ids := messages.known_ids(task.input)):
+            out.append(KnowMessages(ids))
+        settings, before = self._settings(inside)
+        inside.machine = None
+        if not settings.saving:
+            return out + self._begin(inside, None)
+        configurable = settings.frame.config.get("configurable", {})
+        chosen = configurable.get("checkpoint_map", {}).get(settings.frame.ns)
+        named = {**configurable, "checkpoint_ns": settings.frame.ns, "checkpoint_id": chosen}
+        out.append(Load(task.id, {**settings.frame.config, "configurable": named}, before))
+        return out
+
+    def _settings(self, inside: _Inside) -> tuple[Settings, str | None]:
+        """How the graph that a task is is to be run, and before which checkpoint of the outermost it is to look."""
+        parent, task = inside.parent, inside.task
+        graph = inside.node.subgraph
+        assert graph is not None
+        outer = parent.settings
+        ns = task.ns if inside.attempt == 1 else f"{task.ns}|{inside.attempt - 1}"
+        if graph.checkpointer is True:
+            ns = "|".join(part.partition(":")[0] for part in ns.split("|"))
+        modes = outer.modes if self._subgraphs else frozenset[str]()
+        resuming, before = task.resuming, None
+        if self.root.replaying is not None:
+            resuming = None
+            stable = ns.rpartition(":")[0] or ns
+            if stable not in self._replayed:
+                self._replayed.add(stable)
+                before = self.root.replaying
+        frame = Frame(
+            program=graph.program,
+            config=task_config(task) if graph.config is None else merge_configs(graph.config, task_config(task)),
+            modes=modes,
+            context=parent.frame.context,
+            ns=ns,
+            nodes=(*parent.frame.nodes, task.name),
+            resume_map=parent.frame.resume_map,
+            subgraphs=parent.frame.subgraphs,
+            unheard=not self._subgraphs and ("messages" in outer.modes or parent.frame.unheard),
+            resuming=resuming,
+            parents={**parent.frame.parents, parent.frame.ns: parent.checkpoint_id},
+        )
+        settings = replace(
+            outer,
+            frame=frame,
+            modes=modes,
+            output_keys=graph.program.output_keys,
+            saving=outer.saving and graph.checkpointer is not False,
+            interrupt_before=graph.interrupt_before,
+            interrupt_after=graph.interrupt_after,
+            nested=True,
+            replayed_from=self.root.replaying,
+        )
+        return settings, before
+
+    def _begin(self, inside: _Inside, checkpoint: Checkpoint | None) -> list[Instruction]:
+        settings, _ = self._settings(inside)
+        try:
+            machine = Machine(settings, checkpoint)
+        except Exception as error:  # a saved state that the graph can't take
+            return self._carry(inside.parent, inside.parent.failed(inside.task.id, error))
+        inside.machine = machine
+        return self._carry(machine, machine.start(inside.task.input))
+
+    def _left(self, machine: Machine, end: Finished) -> list[Instruction]:
+        """A graph inside another one has ended: so has the task that it is."""
+        inside = next(one for one in self._inside.values() if one.machine is machine)
+        parent, task, error = inside.parent, inside.task, end.error
+        if end.interrupt is not None:
+            return self._carry(parent, parent.failed(task.id, end.interrupt))
+        if error is None:
+            return self._returned(inside, machine.result, silent=False)
+        if isinstance(error, ParentCommand):
+            command: Command[Any] = error.args[0]
+            if command.graph in (task.ns, task.name, machine.frame.ns):
+                return self._returned(inside, replace(command, graph=None), silent=True)
+        delay = retry_delay(inside.node.retry, error, inside.attempt)
+        if delay is not None:
+            inside.attempt += 1
+            return [WakeLater(task.id, delay)]
+        if not isinstance(error, GraphBubbleUp):
+            error.add_note(f"During task with name '{task.name}' and id '{task.id}'")
+        return self._carry(parent, parent.failed(task.id, error))
+
+    def _returned(self, inside: _Inside, value: Any, *, silent: bool) -> list[Instruction]:
+        parent, task, node = inside.parent, inside.task, inside.node
+        del self._inside[task.id]
+        if node.branches:
+            task.returned = value
+            return [RunTasks([task])]
+        out = self._carry(parent, parent.returned(task.id, value))
+        if not silent and "messages" in parent.settings.modes and (found := messages.returned(value)):
+            metadata = task_metadata(task)
+            shown = [(message, dict(metadata)) for message in found]
+            out.insert(0, EmitMessages(shown, task.id, parent.frame.path))
+        return out

@@ -1,0 +1,75 @@
+"""What a task that runs on a worker may ask of its run."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import cached_property
+from typing import Any
+
+from fleetgraph.channels.base import MISSING
+from fleetgraph.checkpoint.base import BaseCheckpointSaver
+from fleetgraph.errors import FleetError
+from fleetgraph.pregel.task import Call, Task
+from fleetgraph.types import Durability
+from fleetgraph.wire.messages import TaskMessage
+from fleetgraph.wire.remote import RemoteSaver, RemoteStore
+from fleetgraph.wire.requests import CALL, RESUME
+
+Ask = Callable[[str, Any, str], "Future[Any]"]
+"""Asks something of a kind, with a payload, that belongs to something; gives the answer to come."""
+
+
+class WorkerHost:
+    """The `Host` of one attempt of a task.
+
+    Args:
+        message: The attempt.
+        ask: Sends requests to the run's coordinator.
+        store: The graph's own store, if every process of the fleet sees the same data in it.
+        waiting: Told +1 when the attempt begins to wait for a task it has called, and -1 when that has ended: it needs
+            no slot meanwhile.
+    """
+
+    def __init__(self, message: TaskMessage, ask: Ask, store: Any, waiting: Callable[[int], None]) -> None:
+        self._message = message
+        self._ask = ask
+        self._own_store = store
+        self._waiting = waiting
+        self.abandoned = threading.Event()
+        """Set when nobody waits for the attempt any longer."""
+        self.control = None
+        self.durability: Durability = "exit" if message.more.get("exit") else "async"
+
+    def _asked(self, kind: str, payload: Any) -> Any:
+        return self._ask(kind, payload, f"node {self._message.name!r}, {kind}").result()
+
+    @cached_property
+    def saver(self) -> BaseCheckpointSaver | None:
+        return RemoteSaver(self._asked) if self._message.more.get("saving") else None
+
+    @cached_property
+    def store(self) -> Any:
+        return RemoteStore(self._asked) if self._message.more.get("store") else self._own_store
+
+    def claim_resume(self, task: Task) -> Any:
+        if not self._message.more.get("asks"):
+            return MISSING
+        found = self._asked(RESUME, [task.id])
+        return found[0] if found else MISSING
+
+    def call(self, task: Task, index: int, call: Call) -> Future[Any]:
+        payload = [index, call.reference, list(call.args), dict(call.kwargs)]
+        self._waiting(1)
+        try:
+            future = self._ask(CALL, payload, f"node {self._message.name!r}, call of {call.name!r}")
+        except BaseException:
+            self._waiting(-1)
+            raise
+        future.add_done_callback(lambda _: self._waiting(-1))
+        return future
+
+    def sleep(self, seconds: float) -> None:
+        if self.abandoned.wait(seconds):
+            raise FleetError("nobody waits for the task any longer")
