@@ -12,11 +12,11 @@ import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from fleetgraph.graph import CompiledStateGraph
+from fleetgraph.graph.compiled import CompiledGraph
 
 
 @contextmanager
-def placed(graph: CompiledStateGraph) -> Iterator[CompiledStateGraph]:
+def placed(graph: CompiledGraph) -> Iterator[CompiledGraph]:
     """`graph`, to run where the command line says. The rest of a script is the same wherever that is."""
     parser = argparse.ArgumentParser()
     parser.add_argument(

@@ -189,7 +189,9 @@ def _import_file(path: Path, reference: str) -> ModuleType:
 
 def types_of(graph: CompiledGraph) -> set[type]:
     """The classes that a graph's schemas mention: what may travel between the processes that have the graph."""
-    return collect_types(*graph.builder.schemas, graph.builder.context_schema)
+    schemas = () if graph.builder is None else graph.builder.schemas
+    types = collect_types(*schemas, graph.context_schema)
+    return types.union(*(types_of(inner) for inner in graph.program.subgraphs.values()))
 
 
 def _last_parts(name: str) -> tuple[str, str]:

@@ -461,8 +461,9 @@ class CompiledGraph(Threads):
         configurable = dict(config.get("configurable", {}))
         if outer is None:
             configurable.pop(TASK_KEY, None)
-            if configurable.get("checkpoint_ns"):  # the config of a graph inside of this one: this one starts anew
-                configurable |= {"checkpoint_ns": "", "checkpoint_id": None}
+            if configurable.get("checkpoint_ns"):  # the config of a graph inside of this one: it may name this one's, too
+                own = configurable.get("checkpoint_map", {}).get("")
+                configurable |= {"checkpoint_ns": "", "checkpoint_id": own}
             return Frame(
                 program=self.program,
                 config={**config, "configurable": configurable},
@@ -565,8 +566,13 @@ class CompiledStateGraph(CompiledGraph):
 
 def _runs_inside(around: TaskContext, config: RunnableConfig | None) -> bool:
     """Whether a call with this config is part of the task around it, and not a run with a thread of its own."""
-    configurable = (config or {}).get("configurable")
-    return not configurable or configurable.get(TASK_KEY) == around.task.id
+    configurable = (config or {}).get("configurable", {})
+    addressed = any(configurable.get(key) for key in _ADDRESS)
+    return not addressed or configurable.get(TASK_KEY) == around.task.id
+
+
+_ADDRESS = ("thread_id", "checkpoint_ns", "checkpoint_id", "checkpoint_map")
+"""What in a config says on which thread a run is to take place, and where."""
 
 
 def _with_modes(frame: Frame, modes: frozenset[str], subgraphs: bool) -> Frame:

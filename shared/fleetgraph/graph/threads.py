@@ -264,7 +264,7 @@ class Threads:
     def _place_in(self, config: Config, saver: BaseCheckpointSaver) -> _Place:
         """A thread of this very graph."""
         named: Config = merge_configs(self._bound_config, config) if self._bound_config else config
-        configurable: Mapping[str, Any] = named["configurable"]
+        configurable: Mapping[str, Any] = named.get("configurable", {})
         changes = {"thread_id": str(configurable["thread_id"])}
         if self.checkpointer is True:
             changes["checkpoint_ns"] = without_task_ids(configurable.get("checkpoint_ns", ""))

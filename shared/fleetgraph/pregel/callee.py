@@ -178,7 +178,7 @@ def _wants(name: str, annotation: Any) -> bool:
     if name in ("runtime", "previous"):
         return True
     if annotation is _EMPTY:
-        return name in ("config", "writer")
+        return name != "error"
     text = (annotation if isinstance(annotation, str) else _spelled(annotation)).replace(" ", "")
     match name:
         case "config":

@@ -50,7 +50,7 @@ def execute(task: Task, emit: Emitter, host: Host) -> list[Write]:
     try:
         while True:
             try:
-                with messages.streaming(running):
+                with messages.streaming(running), host.time_limit(running):
                     steps = _steps(running)
                     request = next(steps)
                     while True:

@@ -23,6 +23,18 @@ _METADATA_FROM_CONFIGURABLE = (
     "graph_id",
 )
 
+TASK_METADATA: Final = frozenset(
+    {
+        "ls_integration",
+        "langgraph_step",
+        "langgraph_node",
+        "langgraph_triggers",
+        "langgraph_path",
+        "langgraph_checkpoint_ns",
+    }
+)
+"""What a task's metadata says about the task itself."""
+
 
 def node_of(task: Task) -> NodeProgram | None:
     """The node whose task it is; None for a function that a task called."""

@@ -10,12 +10,14 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import copy_context
 from typing import Any, Final, cast
 
 from fleetgraph.channels.base import MISSING
 from fleetgraph.errors import GraphInterrupt
 from fleetgraph.pregel.callee import is_coroutine_function
+from fleetgraph.pregel.context import TaskContext
 from fleetgraph.pregel.execute import aexecute, execute, node_cancelled
 from fleetgraph.pregel.instructions import (
     CacheWrites,
@@ -117,6 +119,9 @@ class _Run:
         outer = self.request.outer
         return outer.host.claim_resume(task) if given is MISSING and outer is not None else given
 
+    def time_limit(self, running: TaskContext) -> AbstractContextManager[None]:
+        return nullcontext()  # a graph with a function that would need one is refused
+
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
 
@@ -152,6 +157,27 @@ class _Run:
         keys = {(task.cache_key.ns, task.cache_key.key): task.id for task in tasks if task.cache_key is not None}
         cache = next(iter(tasks)).frame.program.cache
         return {keys[key]: list(writes) for key, writes in (await cache.aget(tuple(keys))).items()}
+
+    def in_order(self, told: list[Instruction], waiting: Iterable[Any], put_back: Callable[[Any], None]) -> list[Instruction]:
+        """What the machines say, behind what they said of called functions before, if it ends the run.
+
+        Args:
+            told: What they say.
+            waiting: What has arrived, and is not taken yet.
+            put_back: Takes what came of tasks, of which nothing more is to be shown.
+        """
+        if not any(isinstance(instruction, Finished) for instruction in told):
+            return told
+        earlier: list[Instruction] = []
+        for item in list(waiting):
+            match item:
+                case Emit():
+                    earlier.append(item)
+                case list():
+                    earlier += cast("list[Instruction]", item)
+                case _:
+                    put_back(item)
+        return earlier + told
 
     def time_left(self) -> float | None:
         """Seconds until the superstep at hand has taken too long."""
@@ -237,8 +263,25 @@ class _SyncRun(_Run):
 
     def _run_call(self, child: Task, future: Future[Any]) -> None:
         outcome = self.run(child)
-        self._late(self.tell(outcome))
+        with self.lock:  # until the driver can find it: it may be about to end the run
+            try:
+                self._late(super().tell(outcome))
+            except Exception as error:  # what it wrote could not be saved
+                outcome = child, None, error
+                self.arrived.put(self.tree.cancel(error))
         _settle(future, outcome)
+
+    def tell(self, outcome: Outcome) -> list[Instruction]:
+        with self.lock:
+            return self.ordered(super().tell(outcome))
+
+    def ordered(self, told: list[Instruction]) -> list[Instruction]:
+        """What the machines say, in its place behind what has arrived; to be asked with the lock held."""
+        return self.in_order(told, self._arrived(), self.arrived.put)
+
+    def _arrived(self) -> Iterator[Emit | Outcome | list[Instruction]]:
+        while not self.arrived.empty():
+            yield self.arrived.get()
 
     def _late(self, instructions: list[Instruction]) -> None:
         """Leave instructions to the driver, which may be busy; but save what others may come to rely on."""
@@ -307,11 +350,11 @@ def stream(request: RunRequest) -> Iterator[Any]:
                     case Load() as load:
                         checkpoint = run.checkpoints.load_inside(load)
                         with run.lock:
-                            pending.extend(run.tree.loaded(load.task, checkpoint))
+                            pending.extend(run.ordered(run.tree.loaded(load.task, checkpoint)))
                     case LookUp(tasks):
                         found = run.cached(tasks)
                         with run.lock:
-                            pending.extendleft(reversed(run.tree.looked_up(tasks, found)))
+                            pending.extendleft(reversed(run.ordered(run.tree.looked_up(tasks, found))))
                     case CacheWrites() as entry:
                         _keep_in_cache(entry)
                     case WakeLater(task_id, seconds):
@@ -459,8 +502,19 @@ class _AsyncRun(_Run):
         self.loop.call_soon_threadsafe(self._called_ended, outcome, future)
 
     def _called_ended(self, outcome: Outcome, future: Future[Any]) -> None:
-        self.arrived.put_nowait(self.tell(outcome))
+        self.arrived.put_nowait(super().tell(outcome))
         _settle(future, outcome)
+
+    def tell(self, outcome: Outcome) -> list[Instruction]:
+        return self.ordered(super().tell(outcome))
+
+    def ordered(self, told: list[Instruction]) -> list[Instruction]:
+        """What the machines say, in its place behind what has arrived."""
+        return self.in_order(told, self._arrived(), self.arrived.put_nowait)
+
+    def _arrived(self) -> Iterator[Emit | Outcome | list[Instruction]]:
+        while not self.arrived.empty():
+            yield self.arrived.get_nowait()
 
 
 def _copy(done: Future[Any], to: Future[Any]) -> None:
@@ -479,7 +533,8 @@ async def astream(request: RunRequest) -> AsyncIterator[Any]:
     store = CheckpointStore(request)
     run = _AsyncRun(request, store, await store.aload())
     arrived = run.arrived
-    inline = not request.live and request.step_timeout is None
+    # With a saver not: functions that the task calls are saved as they end, and not when it has ended itself.
+    inline = not request.live and request.step_timeout is None and request.checkpointer is None
     timers: list[asyncio.TimerHandle] = []
     pending: deque[Instruction] = deque(run.tree.start(request.input))
 
@@ -513,10 +568,11 @@ async def astream(request: RunRequest) -> AsyncIterator[Any]:
                     case KnowMessages(ids):
                         run.seen.add(*ids)
                     case Load() as load:
-                        pending.extend(run.tree.loaded(load.task, await store.aload_inside(load)))
+                        checkpoint = await store.aload_inside(load)
+                        pending.extend(run.ordered(run.tree.loaded(load.task, checkpoint)))
                     case LookUp(tasks):
                         found = await run.acached(tasks)
-                        pending.extendleft(reversed(run.tree.looked_up(tasks, found)))
+                        pending.extendleft(reversed(run.ordered(run.tree.looked_up(tasks, found))))
                     case CacheWrites() as entry:
                         await _akeep_in_cache(entry)
                     case WakeLater(task_id, seconds):

@@ -358,7 +358,7 @@ class Machine:
     def _passes_through(self, tasks: list[Task]) -> bool:
         """Whether this was the superstep of START, with no user code behind it: then it has been run here and now."""
         task = tasks[0]
-        if task.name != START:
+        if task.name != START or len(tasks) > 1:
             return False
         node = self.frame.program.nodes[START]
         if node.branches or node.callee is not None:
@@ -557,9 +557,10 @@ class Machine:
         self.metadata = {"source": source, "step": self.step, "parents": dict(self.frame.parents)}
         self.step += 1
         if self.settings.saving and not self.settings.at_exit:
-            self._put()
+            # From a fork all nodes are candidates when it is loaded again, as from an update.
+            self._put(None if source == "fork" else self.updated)
 
-    def _put(self) -> None:
+    def _put(self, updated: set[str] | None) -> None:
         configurable = self.config.get("configurable", {})
         self.parent_config = self.config if configurable.get("checkpoint_id") else None
         config = {**self.config, "configurable": {**configurable, "checkpoint_ns": self.frame.ns}}
@@ -574,7 +575,7 @@ class Machine:
                     "channel_values": self.state.checkpoint(),
                     "channel_versions": dict(versions),
                     "versions_seen": {name: dict(seen) for name, seen in self.state.seen.items()},
-                    "updated_channels": None if self.updated is None else sorted(self.updated),
+                    "updated_channels": None if updated is None else sorted(updated),
                 },
                 metadata=self.metadata,
                 versions={k: v for k, v in versions.items() if self._saved_versions.get(k) != v},
@@ -589,7 +590,7 @@ class Machine:
         if not (self.settings.saving and self.settings.at_exit) or self.over:
             return
         if self._saved_id != self.checkpoint_id:
-            self._put()
+            self._put(self.updated)
         for save in self._kept:
             self._out.append(replace(save, config=self._checkpoint_config()))
         self._kept = []

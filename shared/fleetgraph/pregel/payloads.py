@@ -7,25 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from fleetgraph.pregel.labels import TASK_METADATA
 from fleetgraph.pregel.planning import Pending
 from fleetgraph.pregel.program import NodeProgram
 from fleetgraph.pregel.reserved import RETURN
 from fleetgraph.pregel.task import Frame, Task, Write
 from fleetgraph.types import Interrupt
 
-_FRAMEWORK_METADATA = frozenset(
-    {
-        "langgraph_step",
-        "langgraph_node",
-        "langgraph_triggers",
-        "langgraph_path",
-        "langgraph_checkpoint_ns",
-        "checkpoint_ns",
-        "checkpoint_id",
-        "ls_integration",
-        "thread_id",
-    }
-)
+_FRAMEWORK_METADATA = TASK_METADATA | {"checkpoint_ns", "checkpoint_id", "thread_id"}
 
 
 def updates(task: Task, keys: Sequence[str] | str, cached: bool) -> dict[str, Any]:
@@ -104,7 +93,7 @@ def _planned(
     task: Task, pending: Pending, frame: Frame, config: Mapping[str, Any], keys: Sequence[str] | str
 ) -> dict[str, Any]:
     state = None
-    if frame.program.nodes[task.name].graph is not None:
+    if (graph := frame.program.nodes[task.name].graph) is not None and graph.checkpointer is not False:
         state = subgraph_config(task.ns, config)
     if (error := pending.error(task.id)) is not None:
         return {"id": task.id, "name": task.name, "error": error, "state": state}

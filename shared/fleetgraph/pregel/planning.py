@@ -118,7 +118,8 @@ class Planner:
         task_id = self._task_id(call.name, PUSH, path_text(parent.path), str(index))
         task = self._task(task_id, call.name, (PUSH, parent.path, index, True), (PUSH,), (call.args, dict(call.kwargs)))
         task.ns = f"{parent.ns}|{call.name}:{task_id}"
-        task.frame = replace(self.frame, ns=parent.ns, config=task_config(parent))
+        parents = {**parent.frame.parents, parent.frame.ns: self.checkpoint_id}
+        task.frame = replace(self.frame, ns=parent.ns, config=task_config(parent), parents=parents)
         task.answers = self.pending.answers(task_id)
         add_mapped_answer(task, self.frame.resume_map)
         task.call = call

@@ -7,6 +7,7 @@ from typing import Any
 
 from fleetgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
 from fleetgraph.pregel.instructions import Load, SaveCheckpoint, SaveWrites
+from fleetgraph.pregel.labels import TASK_METADATA
 from fleetgraph.pregel.machine import Checkpoint, Settings
 from fleetgraph.pregel.run import RunRequest, new_checkpoint_id, now
 
@@ -157,4 +158,5 @@ def saved_metadata(config: Mapping[str, Any], metadata: Mapping[str, Any]) -> di
     return {**plain, **metadata}
 
 
-_CHECKPOINT_KEYS = frozenset({"thread_id", "checkpoint_id", "checkpoint_ns", "checkpoint_map"})
+# What tells where a task stands is no label of the caller's, though a graph that a task runs is given it as such.
+_CHECKPOINT_KEYS = frozenset({"thread_id", "checkpoint_id", "checkpoint_ns", "checkpoint_map"}) | TASK_METADATA

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -12,6 +13,7 @@ from fleetgraph.channels.base import MISSING
 if TYPE_CHECKING:
     from fleetgraph.checkpoint.base import BaseCheckpointSaver
     from fleetgraph.errors import NodeError
+    from fleetgraph.pregel.context import TaskContext
     from fleetgraph.pregel.program import Program
     from fleetgraph.types import CachePolicy, Durability, RetryPolicy, TimeoutPolicy
 
@@ -160,10 +162,21 @@ class Emitter(Protocol):
 class Host(Protocol):
     """What a running task may ask of its run. Calls may come from any thread."""
 
-    saver: BaseCheckpointSaver | None
-    """Where graphs that the task runs keep their threads, unless they are told otherwise."""
-    store: Any
-    durability: Durability
+    @property
+    def saver(self) -> BaseCheckpointSaver | None:
+        """Where graphs that the task runs keep their threads, unless they are told otherwise."""
+        ...
+
+    @property
+    def store(self) -> Any:
+        """The run's store."""
+        ...
+
+    @property
+    def durability(self) -> Durability:
+        """When checkpoints of graphs that the task runs are saved."""
+        ...
+
     control: Any
     """The run's `RunControl`, if the caller gave one."""
 
@@ -176,6 +189,10 @@ class Host(Protocol):
 
     def call(self, task: Task, index: int, call: Call) -> Future[Any]:
         """Run a function as a task of its own: the `index`th that this task calls, by which it is known again."""
+        ...
+
+    def time_limit(self, running: TaskContext) -> AbstractContextManager[None]:
+        """What ends a function that runs in this thread, once the task's timeout has passed, with NodeTimeoutError."""
         ...
 
     def sleep(self, seconds: float) -> None:

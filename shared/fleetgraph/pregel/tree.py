@@ -188,9 +188,12 @@ class Tree:
             if stable not in self._replayed:
                 self._replayed.add(stable)
                 before = self.root.replaying
+        config: Mapping[str, Any] = task_config(task)
+        if graph.config is not None:
+            config = merge_configs({"tags": config["tags"]}, graph.config, config)
         frame = Frame(
             program=graph.program,
-            config=task_config(task) if graph.config is None else merge_configs(graph.config, task_config(task)),
+            config=config,
             modes=modes,
             context=parent.frame.context,
             ns=ns,

@@ -75,7 +75,7 @@ def inbox(coordinator_id: str) -> str:
 
 
 def answers(worker_name: str) -> str:
-    """List: answers to what tasks of a worker ask of their runs, oldest first. Expires `INBOX_TTL` after the last one."""
+    """List: answers to what tasks of a worker ask, oldest first. Expires `INBOX_TTL` after the last one."""
     return f"{PREFIX}answers:{worker_name}"
 
 

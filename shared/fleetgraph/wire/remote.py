@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from fleetgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
 from fleetgraph.store.base import BaseStore, GetOp, Item, ListNamespacesOp, MatchCondition, PutOp, SearchItem, SearchOp
@@ -130,7 +130,7 @@ def _plain_result(result: Any) -> Any:
         score = [result.score] if isinstance(result, SearchItem) else []
         return ["item", list(result.namespace), result.key, result.value, result.created_at, result.updated_at, *score]
     if isinstance(result, list):
-        return ["list", *(_plain_result(one) for one in result)]
+        return ["list", *(_plain_result(one) for one in cast("list[Any]", result))]
     return ["plain", result]
 
 
@@ -141,5 +141,6 @@ def _built_result(plain: Sequence[Any]) -> Any:
     if kind == "plain":
         return rest[0]
     namespace, key, value, created_at, updated_at, *score = rest
-    fields = {"namespace": tuple(namespace), "key": key, "value": value, "created_at": created_at, "updated_at": updated_at}
-    return SearchItem(**fields, score=score[0]) if score else Item(**fields)
+    if score:
+        return SearchItem(tuple(namespace), key, value, created_at, updated_at, score[0])
+    return Item(namespace=tuple(namespace), key=key, value=value, created_at=created_at, updated_at=updated_at)

@@ -1,15 +1,15 @@
 """What a running task may ask of its run, and the answers.
 
-    resume   the answer the run was resumed with, if it is this task's: [task id] → [value] or []
-    call     to run a function as a task of its own: [index, reference, args, kwargs] → what it returns
-    saver    to read or write checkpoints of a graph that the task runs: [method, arguments] → what the method returns
-    store    operations on the run's store: [[name, fields], …] → a result for each
+resume   the answer the run was resumed with, if it is this task's: [task id] → [value] or []
+call     to run a function as a task of its own: [index, reference, args, kwargs] → what it returns
+saver    to read or write checkpoints of a graph that the task runs: [method, arguments] → what the method returns
+store    operations on the run's store: [[name, fields], …] → a result for each
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from fleetgraph.wire.codec import Codec
 from fleetgraph.wire.messages import Answer, Request
@@ -77,4 +77,4 @@ def _fields(operation: tuple[Any, ...]) -> list[Any]:
 
 
 def _is_conditions(field: Any) -> bool:
-    return isinstance(field, tuple) and bool(field) and hasattr(field[0], "match_type")
+    return isinstance(field, tuple) and bool(field) and hasattr(cast("tuple[Any, ...]", field)[0], "match_type")

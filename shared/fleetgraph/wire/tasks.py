@@ -187,7 +187,7 @@ def _shape_input(task: Task, message: TaskMessage) -> None:
 
 
 def _path(path: Any) -> tuple[Any, ...]:
-    return tuple(_path(part) if isinstance(part, list | tuple) else part for part in cast("Any", path))
+    return tuple(_path(part) if isinstance(part, list | tuple) else part for part in path)
 
 
 def unreadable_outcome(data: bytes, error: Exception) -> Outcome | None:

@@ -6,12 +6,13 @@ import operator
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
+from langchain_core.runnables import RunnableConfig
 from pydantic import BaseModel
 from typing_extensions import TypedDict
 
 from tests.differential.cases.branches import Log, graph_of, says
 from tests.differential.cases.interrupts import FAIL, asking, fails_beside, fails_if_told
-from tests.differential.harness import Turn, case, history_of, resume, state_of, update_of
+from tests.differential.harness import Turn, case, history_of, replay_of, resume, state_of, update_of
 
 CHAIN = ("a b c", "s-a a-b b-c")
 PARALLEL = ("z m a end", "s-z s-m s-a z+m+a-end")
@@ -427,3 +428,203 @@ def bulk_update_of_nothing(lg: Any) -> Any:
 )
 def bulk_updates_that_are_refused(lg: Any) -> Any:
     return graph_of(lg, *CHAIN)
+
+
+@case(
+    {"log": ["i"]},
+    update_of([[{"log": ["for b"]}, "b"]], as_node="__copy__"),
+    state_of(),
+    history_of(),
+    None,
+    compile={"interrupt_before": ["b"]},
+)
+def copy_with_updates(lg: Any) -> Any:
+    return graph_of(lg, *CHAIN)
+
+
+@case({"log": ["i"]}, update_of([5], as_node="__copy__"), state_of(), compile={"interrupt_before": ["b"]})
+def copy_with_what_is_no_update(lg: Any) -> Any:
+    return graph_of(lg, *CHAIN)
+
+
+@case(update_of(None, as_node="__copy__"), update_of(None, as_node="__end__"), update_of(None, as_node="__input__"))
+def special_updates_of_a_fresh_thread(lg: Any) -> Any:
+    return graph_of(lg, *CHAIN)
+
+
+@case(
+    {"log": ["i"]},
+    Turn(
+        {"log": ["by id"]},
+        method="update_state",
+        arguments=lambda lg, past: {"as_node": "m", "task_id": "00000000-0000-0000-0000-00000000000a"},
+    ),
+    history_of(),
+    compile={"interrupt_before": ["m"]},
+)
+def update_with_a_task_id(lg: Any) -> Any:
+    return graph_of(lg, *PARALLEL)
+
+
+@case(
+    {"numbers": [2, 1]},
+    bulk([({"log": ["first"]}, "work"), ({"log": ["second"]}, "work")]),
+    state_of(),
+    history_of(),
+    None,
+    compile={"interrupt_before": ["work"]},
+)
+def bulk_update_of_sent_tasks(lg: Any) -> Any:
+    """Updates stand for the tasks in their order."""
+
+    def spread(state: Numbers) -> list[Any]:
+        return [lg.Send("work", {"n": n}) for n in state["numbers"]]
+
+    builder = lg.StateGraph(Numbers).add_node("work", lambda arg: {"log": [f"work {arg['n']}"]})
+    return builder.add_conditional_edges(lg.START, spread, ["work"])
+
+
+@case({"log": ["i"]}, state_of({"configurable": {"thread_id": 7}}), update_of({"log": ["x"]}, {"configurable": {}}))
+def thread_ids_that_are_numbers(lg: Any) -> Any:
+    return graph_of(lg, *CHAIN)
+
+
+@case(
+    {"log": ["i"]},
+    update_of({"log": ["edited"]}, {"metadata": {"by": "me"}, "configurable": {"user": "u"}}, as_node="a"),
+    history_of(),
+    history_of(filter={"by": "me"}),
+)
+def update_with_metadata(lg: Any) -> Any:
+    return graph_of(lg, *CHAIN)
+
+
+@case({"log": ["i"]}, update_of({"log": ["x"]}, as_node="a"), state_of(), async_only=True)
+def update_as_a_node_with_an_async_branch(lg: Any) -> Any:
+    async def route(state: Log) -> str:
+        return "b" if state["log"][-1] == "x" else lg.END
+
+    return graph_of(lg, "a b", "s-a").add_conditional_edges("a", route, ["b", lg.END])
+
+
+@case({"log": ["i"]}, Turn({"log": ["x"]}, method="update_state", arguments={"as_node": "a"}), config={"tags": ["t"]})
+def update_as_a_node_whose_branch_looks_around(lg: Any) -> Any:
+    def route(state: Log, config: RunnableConfig, writer: lg.StreamWriter) -> str:
+        writer({"task": "a", "saw": state["log"]})
+        raise ValueError(f"{state['log']} {config['configurable']['thread_id']} {config['tags']}")
+
+    builder = graph_of(lg, "a b", "s-a")
+    return builder.add_conditional_edges("a", lambda state: "b" if "x" not in state["log"] else route, ["b"])
+
+
+@case({"log": ["i"]}, state_of(), update_of({"log": ["x"]}, as_node="a"), state_of(), None)
+def update_beside_a_deferred_node(lg: Any) -> Any:
+    builder = graph_of(lg, "a b", "s-a s-b").add_node("last", says("last"), defer=True)
+    return builder.add_edge("a", "last").add_edge("b", "last")
+
+
+@case({"log": ["i"]}, state_of(), history_of())
+def state_that_a_node_looks_at(lg: Any) -> Any:
+    """What it has written itself is not in it yet."""
+    graph: list[Any] = []
+
+    def looks(state: Log, config: RunnableConfig) -> dict[str, Any]:
+        thread = {"configurable": {"thread_id": config["configurable"]["thread_id"]}}
+        return {"log": [f"{graph[0].get_state(thread).values['log']} {graph[0].get_state(thread).next}"]}
+
+    class Builder(lg.StateGraph):
+        def compile(self, *args: Any, **options: Any) -> Any:
+            graph[:] = [super().compile(*args, **options)]
+            return graph[0]
+
+    return Builder(Log).add_sequence([("a", says("a")), looks]).add_edge(lg.START, "a")
+
+
+# --- graphs in nodes ---------------------------------------------------------------------------------------------
+
+
+def _inside(**more: Any) -> Any:
+    """The config of the graph in the first task that was told last."""
+
+    def config(lg: Any, past: Any) -> Any:
+        state = next(p.result.tasks[0].state for p in reversed(past) if hasattr(p.result, "tasks"))
+        found = state.config if hasattr(state, "config") else state
+        return {"configurable": {**found["configurable"], **more}}
+
+    return config
+
+
+@case({"log": ["i"]}, state_of(), state_of(_inside()), history_of(_inside()), resume("yes"), history_of())
+def state_inside_a_graph_in_a_node(lg: Any) -> Any:
+    return lg.StateGraph(Log).add_node("sub", asking(lg, "a ask?", "s-a a-ask").compile()).add_edge(lg.START, "sub")
+
+
+@case({"log": ["i"]}, state_of(), update_of({"log": ["x"]}, _inside()), state_of(subgraphs=True), resume("yes"))
+def update_inside_a_graph_in_a_node(lg: Any) -> Any:
+    return (
+        lg.StateGraph(Log)
+        .add_node("sub", asking(lg, "a ask? b", "s-a a-ask ask-b").compile())
+        .add_edge(lg.START, "sub")
+    )
+
+
+@case(
+    {"log": ["i"]},
+    state_of(subgraphs=True),
+    update_of({"log": ["x"]}, _inside()),
+    replay_of(lambda lg, past: past[-1].result),
+    state_of(subgraphs=True),
+    resume("yes"),
+)
+def run_from_an_update_inside_a_graph_in_a_node(lg: Any) -> Any:
+    return (
+        lg.StateGraph(Log)
+        .add_node("sub", asking(lg, "a ask? b", "s-a a-ask ask-b").compile())
+        .add_edge(lg.START, "sub")
+    )
+
+
+@case(
+    {"log": ["i"]}, state_of(subgraphs=True), state_of(), state_of(_inside()), resume("yes"), state_of(subgraphs=True)
+)
+def state_inside_graphs_two_deep(lg: Any) -> Any:
+    inner = asking(lg, "a ask?", "s-a a-ask").compile()
+    middle = lg.StateGraph(Log).add_node("inner", inner).add_edge(lg.START, "inner").compile()
+    return lg.StateGraph(Log).add_node("middle", middle).add_edge(lg.START, "middle")
+
+
+@case(
+    {"log": ["i"]},
+    state_of(subgraphs=True),
+    resume("yes"),
+    {"log": ["j"]},
+    state_of(),
+    state_of({"configurable": {"checkpoint_ns": "sub"}}),
+    history_of({"configurable": {"checkpoint_ns": "sub"}}),
+    update_of({"log": ["x"]}, {"configurable": {"checkpoint_ns": "sub"}}),
+    state_of({"configurable": {"checkpoint_ns": "sub"}}),
+    resume("also"),
+)
+def state_of_a_graph_with_a_history_of_its_own(lg: Any) -> Any:
+    sub = asking(lg, "a ask?", "s-a a-ask").compile(checkpointer=True)
+    return lg.StateGraph(Log).add_node("sub", sub).add_edge(lg.START, "sub")
+
+
+@case(
+    {"log": ["i"]},
+    state_of({"configurable": {"checkpoint_ns": "nobody"}}),
+    history_of({"configurable": {"checkpoint_ns": "nobody"}}),
+    update_of({"log": ["x"]}, {"configurable": {"checkpoint_ns": "nobody:1|sub:2"}}),
+)
+def states_of_graphs_that_are_not_there(lg: Any) -> Any:
+    return lg.StateGraph(Log).add_node("sub", asking(lg, "a ask?", "s-a a-ask").compile()).add_edge(lg.START, "sub")
+
+
+@case({"log": ["i"]}, state_of(), state_of(subgraphs=True), state_of(_inside()), resume("yes"), history_of())
+def state_of_a_graph_that_a_node_calls(lg: Any) -> Any:
+    sub = asking(lg, "a ask?", "s-a a-ask").compile()
+
+    def calls(state: Log) -> dict[str, Any]:
+        return {"log": sub.invoke({"log": ["called"]})["log"]}
+
+    return lg.StateGraph(Log).add_node(calls).add_edge(lg.START, "calls")

@@ -70,5 +70,7 @@ class TaskEmitter:
         message_id: str = "",
     ) -> None:
         where = f"node {self._node!r}, {mode} event"
-        blob = encode_event(self._codec, mode, self._ns if ns is None else ns, self._task, self._attempt, time.time(), payload, where)
+        blob = encode_event(
+            self._codec, mode, self._ns if ns is None else ns, self._task, self._attempt, time.time(), payload, where
+        )
         self._publisher.events(self._sender, Events(1, blob, mark, message_id))

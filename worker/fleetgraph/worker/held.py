@@ -39,6 +39,8 @@ class HeldTask:
         self._running: Running | None = None
         self.waiting = 0
         """How many tasks it has called that have not ended; while there are any it needs no slot."""
+        self.stuck = False
+        """Whether it has failed because its function did not end in time, though that still runs."""
         self.on_lose: Callable[[], None] | None = None
         """Told when nobody waits for it any longer."""
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from typing import Any
 
 from fleetgraph.channels.base import MISSING
 from fleetgraph.checkpoint.base import BaseCheckpointSaver
 from fleetgraph.errors import FleetError
+from fleetgraph.pregel.context import TaskContext
 from fleetgraph.pregel.task import Call, Task
-from fleetgraph.types import Durability
+from fleetgraph.types import Durability, TimeoutPolicy
 from fleetgraph.wire.messages import TaskMessage
 from fleetgraph.wire.remote import RemoteSaver, RemoteStore
 from fleetgraph.wire.requests import CALL, RESUME
@@ -28,14 +30,23 @@ class WorkerHost:
         message: The attempt.
         ask: Sends requests to the run's coordinator.
         store: The graph's own store, if every process of the fleet sees the same data in it.
+        limit: Makes the time limit of a function.
         waiting: Told +1 when the attempt begins to wait for a task it has called, and -1 when that has ended: it needs
             no slot meanwhile.
     """
 
-    def __init__(self, message: TaskMessage, ask: Ask, store: Any, waiting: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        message: TaskMessage,
+        ask: Ask,
+        store: Any,
+        limit: Callable[[TaskContext, TimeoutPolicy], AbstractContextManager[None]],
+        waiting: Callable[[int], None],
+    ) -> None:
         self._message = message
         self._ask = ask
         self._own_store = store
+        self._limit = limit
         self._waiting = waiting
         self.abandoned = threading.Event()
         """Set when nobody waits for the attempt any longer."""
@@ -69,6 +80,10 @@ class WorkerHost:
             raise
         future.add_done_callback(lambda _: self._waiting(-1))
         return future
+
+    def time_limit(self, running: TaskContext) -> AbstractContextManager[None]:
+        timeout = running.task.timeout
+        return nullcontext() if timeout is None else self._limit(running, timeout)
 
     def sleep(self, seconds: float) -> None:
         if self.abandoned.wait(seconds):

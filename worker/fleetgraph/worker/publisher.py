@@ -186,6 +186,9 @@ def _fail(sender: Sender, what: str, cause: Exception | None = None) -> None:
 _Item = tuple[Sender, Events] | Finish | Question
 
 
+_Step = _EventsStep | _FinishStep | _QuestionStep
+
+
 class Publisher:
     """Sends events and outcomes, for each task in their order; and waits for Redis for as long as it takes.
 
@@ -213,7 +216,7 @@ class Publisher:
         self._unanswered = unanswered
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._backoff = Backoff("sending events and outcomes")
-        self._late: list[_EventsStep | _FinishStep | _QuestionStep] = []
+        self._late: list[_Step] = []
         """Outcomes that Redis did not take; they are sent again, without holding up anything else."""
         self._late_pauses = Backoff("outcomes")
         self._lock = threading.Lock()
@@ -315,7 +318,7 @@ class Publisher:
             self._backlog -= size
         return following is not None
 
-    def _send(self, steps: list[_EventsStep | _FinishStep | _QuestionStep]) -> None:
+    def _send(self, steps: list[_Step]) -> None:
         """Send steps, and what is late, in one round trip if all goes well, until each is over or late."""
         steps, self._late = [*self._late, *steps], []
         refusal = Backoff("events")
@@ -335,7 +338,9 @@ class Publisher:
         if not self._late:
             self._late_pauses.worked()
 
-    def _round_trip(self, steps: list[_EventsStep | _FinishStep | _QuestionStep]) -> list[_EventsStep | _FinishStep | _QuestionStep]:
+    def _round_trip(
+        self, steps: list[_Step]
+    ) -> list[_Step]:
         """Send steps; gives those that are to be sent again."""
         finishing = any(isinstance(step, _FinishStep) for step in steps)
         with self._finishing() if finishing else nullcontext():
@@ -347,7 +352,7 @@ class Publisher:
                 raise
             return [step for step, result in zip(steps, results, strict=True) if not step.settle(result)]
 
-    def _give_up(self, steps: list[_EventsStep | _FinishStep | _QuestionStep]) -> None:
+    def _give_up(self, steps: list[_Step]) -> None:
         with self._finishing():
             for step in steps:
                 if isinstance(step, _FinishStep):

@@ -5,21 +5,23 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Callable
-from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from fleetgraph.errors import EncodeError, GraphBubbleUp, GraphMismatch
 from fleetgraph.lookup import GraphRegistry
 from fleetgraph.pregel.callee import is_coroutine_function
+from fleetgraph.pregel.context import TaskContext
 from fleetgraph.pregel.execute import aexecute, execute, node_cancelled
 from fleetgraph.pregel.task import Task, Write
+from fleetgraph.types import TimeoutPolicy
 from fleetgraph.wire.codec import Codec
 from fleetgraph.wire.messages import Outcome
 from fleetgraph.wire.tasks import from_message
 from fleetgraph.wire.transitions import Route
 from fleetgraph.worker.emitter import TaskEmitter
-from fleetgraph.worker.host import WorkerHost
+from fleetgraph.worker.host import Ask, WorkerHost
 from fleetgraph.worker.publisher import Publisher, Sender
 
 HEARTBEATS_PER_LEASE: Final = 3
@@ -80,7 +82,12 @@ class Runner:
         return self._registry.codec
 
     def prepare(
-        self, data: bytes, sender: Sender, ask: Callable[[str, Any, str], Future[Any]], waiting: Callable[[int], None]
+        self,
+        data: bytes,
+        sender: Sender,
+        ask: Ask,
+        limit: Callable[[TaskContext, TimeoutPolicy], AbstractContextManager[None]],
+        waiting: Callable[[int], None],
     ) -> Attempt:
         """Make an attempt of an encoded task message.
 
@@ -88,6 +95,7 @@ class Runner:
             data: The message.
             sender: Where its events come from.
             ask: Sends a request to the run's coordinator.
+            limit: Makes the time limit of a plain function.
             waiting: Told when the attempt begins and ceases to wait for tasks it has called.
 
         Raises:
@@ -101,7 +109,7 @@ class Runner:
         except GraphMismatch as error:
             raise GraphMismatch(error.graph, error.wanted, error.found, error.known, self._worker) from None
         task = from_message(graph.program, message)
-        host = WorkerHost(message, ask, graph.store, waiting)
+        host = WorkerHost(message, ask, graph.store, limit, waiting)
         return Attempt(task, TaskEmitter(self._publisher, sender, message, self._codec), host)
 
     def succeeded(self, route: Route, node: str, writes: list[Write]) -> Result:

@@ -19,6 +19,8 @@ from rq import get_current_job
 
 from fleetgraph.errors import FleetError
 from fleetgraph.lookup import GraphRegistry
+from fleetgraph.pregel.context import TaskContext
+from fleetgraph.types import TimeoutPolicy
 from fleetgraph.wire import keys
 from fleetgraph.wire.connection import configure
 from fleetgraph.wire.outages import Backoff, persistently
@@ -36,6 +38,7 @@ from fleetgraph.wire.transitions import (
 from fleetgraph.worker.asking import Asking
 from fleetgraph.worker.publisher import Publisher, Sender
 from fleetgraph.worker.running import HEARTBEATS_PER_LEASE, Attempt, Result, Runner, log_fields
+from fleetgraph.worker.watchdog import Limit, Watchdog
 
 logger = logging.getLogger(__name__)
 
@@ -122,13 +125,16 @@ class _Run:
             # Answers go to the job, not to the worker: the process of the next one must not find them.
             self._asking = Asking(self._client, self._claim.job, registry, self._publisher, self._crashed)
             ask = partial(self._asking.ask, self._route, self)
-            attempt = self._runner.prepare(message, self.sender, ask, lambda _: None)
+            attempt = self._runner.prepare(message, self.sender, ask, self._limit, lambda _: None)
             writes = asyncio.run(attempt.arun()) if attempt.is_async else attempt.run()
         except BaseException as error:
             self._result = self._runner.failed(self._route, error, attempt and attempt.task)
             return error
         self._result = self._runner.succeeded(self._route, attempt.task.name, writes)
         return None
+
+    def _limit(self, running: TaskContext, policy: TimeoutPolicy) -> Limit:
+        return Limit(Watchdog(self._crashed), running, policy, lambda error: None)
 
     def call(self) -> Call[Finished | Refusal]:
         """The call that hands in the result."""

@@ -19,9 +19,11 @@ from rq.utils import now as utc_now
 from rq.worker import BaseWorker, Worker, WorkerStatus
 from rq.worker_registration import register
 
-from fleetgraph.errors import FleetError
+from fleetgraph.errors import FleetError, NodeTimeoutError
 from fleetgraph.lookup import GraphRegistry
+from fleetgraph.pregel.context import TaskContext
 from fleetgraph.pregel.task import Task
+from fleetgraph.types import TimeoutPolicy
 from fleetgraph.wire import keys
 from fleetgraph.wire.connection import SOCKET_TIMEOUT_SECONDS, configure
 from fleetgraph.wire.outages import Backoff, is_out_of_memory, is_refusal, will_pass
@@ -46,6 +48,7 @@ from fleetgraph.worker.held import HeldTask, HeldTasks
 from fleetgraph.worker.publisher import Publisher
 from fleetgraph.worker.running import HEARTBEATS_PER_LEASE, Attempt, Result, Runner, failure_text, log_fields
 from fleetgraph.worker.slots import CodeThreads, LoopThread
+from fleetgraph.worker.watchdog import Limit, Watchdog
 
 logger = logging.getLogger(__name__)
 
@@ -130,6 +133,7 @@ class FleetWorker(BaseWorker):
         self._loop = LoopThread(partial(self._crashed, "event loop"))
         self._heart = threading.Thread(target=self._beat_until_over, name="fleetgraph-heart", daemon=True)
         self._runner = Runner(registry, self.name, self._publisher)
+        self._watchdog = Watchdog(partial(self._crashed, "watchdog"))
         self._asking = Asking(connection, self.name, registry, self._publisher, partial(self._crashed, "answers"))
 
     @property
@@ -421,6 +425,7 @@ class FleetWorker(BaseWorker):
                 message_of(task.claim.data),
                 task.sender,
                 partial(self._asking.ask, task.sender.route, task),
+                partial(self._limit, task),
                 partial(self._wait_for_called, task),
             )
             task.on_lose = partial(self._abandon, task, attempt)
@@ -432,6 +437,23 @@ class FleetWorker(BaseWorker):
             self._ended(task, attempt, error)
         else:
             self._ended(task, attempt, None)
+
+    def _limit(self, task: HeldTask, running: TaskContext, policy: TimeoutPolicy) -> Limit:
+        return Limit(self._watchdog, running, policy, partial(self._give_up_on, task, running.task))
+
+    def _give_up_on(self, held: HeldTask, task: Task, error: NodeTimeoutError) -> None:
+        """The function of a task can't be ended: hand in that it took too long, and do without its thread."""
+        held.stuck = True
+        error.add_note(f"During task with name '{task.name}' and id '{task.id}'")
+        self._code.lend()
+        self._code.submit(partial(self._ended_stuck, held, task, error))
+
+    def _ended_stuck(self, held: HeldTask, task: Task, error: NodeTimeoutError) -> None:
+        logger.warning(
+            "%s, and can't be stopped; its thread is replaced", error, extra=log_fields("task-stuck", held.claim.route)
+        )
+        held.result = self._failed(held.claim.route, error, None)
+        self._publisher.finish(held)
 
     def _wait_for_called(self, task: HeldTask, change: int) -> None:
         """A task waits for one that it has called, or does no more: others may use its slot meanwhile."""
@@ -453,6 +475,9 @@ class FleetWorker(BaseWorker):
 
     def _ended(self, task: HeldTask, attempt: Attempt | None, error: BaseException | None) -> None:
         """Hand in the result of a task; in a code thread."""
+        if task.stuck:
+            self._code.take_back()
+            return
         route = task.claim.route
         node = "" if attempt is None else attempt.task.name
         if route is None or attempt is None or error is not None:
