@@ -1,6 +1,6 @@
 """Long-term memory: a thread remembers its own conversation, a store what is to be known in all of them.
 
-Look at the second conversation: it is another thread, and knows the name. On a fleet the nodes reach the caller's store.
+Look at the second conversation: it is another thread, and knows the name. On a fleet, nodes reach the caller's store.
 Needs `pip install 'fleetgraph[langchain]'`.
 """
 

@@ -26,7 +26,7 @@ SAID = {
     "filter_by_tags": "A| |cat| |walks| |into",
     "human_approval": "on Friday\n['Alice, on Friday', 'Bob, on Friday']",
     "llm_tokens": "write_joke: 'rocky'",
-    "long_term_memory": "What I know of you: the name is Ada.\nu2 sunday: You said 'Who am I?'. What I know of you: nothing.",
+    "long_term_memory": "u1 friday: You said 'Who am I?'. What I know of you: the name is Ada.\n",
     "map_reduce": "The best: Two penguins walk into a bar.",
     "plan_and_execute": "plan     {'plan': [], 'answer': 'The omelette can be made.'}",
     "several_modes": "updates  {'answer': {'answer': 'According to encyclopedia and newspaper: yes.'}}",

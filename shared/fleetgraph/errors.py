@@ -91,8 +91,11 @@ class TaskNotFound(Exception):
     """A task that was to be run is not known."""
 
 
-class GraphDrained(Exception):
+class GraphDrained(GraphBubbleUp):
     """The run was asked to stop after a superstep (`RunControl.request_drain`). Running the thread again goes on."""
+
+    def __str__(self) -> str:
+        return f"Graph drained: {self.reason}"
 
     @property
     def reason(self) -> str:

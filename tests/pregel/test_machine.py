@@ -6,6 +6,7 @@ import itertools
 import operator
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated, Any, TypedDict
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 from fleetgraph.errors import EmptyInputError, GraphRecursionError, InvalidUpdateError
 from fleetgraph.graph import START, StateGraph
+from fleetgraph.pregel.context import TaskContext
 from fleetgraph.pregel.execute import execute
 from fleetgraph.pregel.instructions import Emit, Finished, Instruction, RunTasks, SaveCheckpoint, SaveWrites
 from fleetgraph.pregel.machine import Checkpoint, Machine, Settings
@@ -62,6 +64,9 @@ class Alone:
 
     def call(self, task: Task, index: int, call: Call) -> Future[Any]:
         raise AssertionError("nobody calls a function")
+
+    def time_limit(self, running: TaskContext) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def sleep(self, seconds: float) -> None:
         raise AssertionError("nothing is tried again")

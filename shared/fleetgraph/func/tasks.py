@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, ca
 from fleetgraph.pregel.callee import Callee
 from fleetgraph.pregel.context import current
 from fleetgraph.pregel.functions import FunctionSpec
+from fleetgraph.pregel.timeouts import sync_timeout
 from fleetgraph.types import CachePolicy, RetryPolicy, TimeoutPolicy
 
 if TYPE_CHECKING:
@@ -179,10 +180,7 @@ def task(
                 f"{called!r} return a list, or write what comes first to the stream."
             )
         if policy is not None and not Callee(function, called).can_be_cancelled:
-            raise ValueError(
-                "Node timeouts are only supported for async nodes because sync Python execution cannot be safely "
-                f"cancelled in-process. Task {called!r} is sync."
-            )
+            raise sync_timeout(called, "Task")
         if not callable(function):
             raise TypeError(f"@task expects a function, not {function!r}.")
         return TaskFunction(FunctionSpec(function, called, retry, cache_policy, policy))

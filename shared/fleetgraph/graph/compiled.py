@@ -25,6 +25,7 @@ from fleetgraph.stream.chunks import ChunkFormat, Coercion, Result, Version
 from fleetgraph.types import All, Durability, StreamMode
 
 if TYPE_CHECKING:
+    from fleetgraph.graph.runnable import GraphRunnable
     from fleetgraph.drawing import DrawableGraph
     from fleetgraph.graph.state import StateGraph
 
@@ -179,6 +180,30 @@ class CompiledGraph(Threads):
     def get_name(self) -> str:
         """What it is called."""
         return self.name
+
+    # --- composing -----------------------------------------------------------------------------------------------
+
+    def as_runnable(self) -> GraphRunnable:
+        """The graph as a LangChain runnable, with all that those can: `pipe`, `with_retry`, `map`, `as_tool` and so on.
+
+        Raises:
+            ImportError: LangChain is not installed.
+        """
+        from fleetgraph.graph.runnable import GraphRunnable
+
+        return GraphRunnable(self)
+
+    def __or__(self, other: Any) -> Any:
+        """A LangChain sequence: the graph, then `other`."""
+        return self.as_runnable() | other
+
+    def __ror__(self, other: Any) -> Any:
+        """A LangChain sequence: `other`, then the graph."""
+        return other | self.as_runnable()
+
+    def pipe(self, *others: Any, name: str | None = None) -> Any:
+        """A LangChain sequence: the graph, then the others."""
+        return self.as_runnable().pipe(*others, name=name)
 
     def clear_cache(self, nodes: Sequence[str] | None = None) -> None:
         """Forget what the cache has of these nodes; of all, without any.
@@ -469,6 +494,7 @@ class CompiledGraph(Threads):
                 config={**config, "configurable": configurable},
                 modes=frozenset(),
                 context=self._coerced_context(asked.context),
+                parents=configurable.get("checkpoint_map", {}),
             )
         task = outer.task
         number = next(outer.graphs)

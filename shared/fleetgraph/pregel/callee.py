@@ -67,6 +67,8 @@ class Callee:
         """
         if self.runnable:
             return self.code.invoke(*args, context.config)
+        if self.is_async and inspect.isasyncgenfunction(self.code):
+            raise TypeError("Cannot invoke a coroutine function synchronously.Use `ainvoke` instead.")
         if self.is_async:
             raise TypeError(
                 f'No synchronous function provided to "{self.name}".\n'

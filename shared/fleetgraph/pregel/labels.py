@@ -62,6 +62,8 @@ def task_metadata(task: Task) -> dict[str, Any]:
     for key in _METADATA_FROM_CONFIGURABLE:
         if configurable.get(key) and key not in metadata:
             metadata[key] = configurable[key]
+    if task.call is not None and "checkpoint_ns" not in config.get("metadata", {}):  # its caller's is no graph's
+        metadata.pop("checkpoint_ns", None)
     metadata["ls_integration"] = "langgraph"
     metadata["langgraph_step"] = task.step
     metadata["langgraph_node"] = task.name

@@ -38,6 +38,7 @@ from fleetgraph.pregel.reserved import RETURN
 from fleetgraph.pregel.run import RunRequest
 from fleetgraph.pregel.saving import CheckpointStore
 from fleetgraph.pregel.task import Call, Task, Write
+from fleetgraph.pregel.timeouts import sync_timeout
 from fleetgraph.pregel.tree import Tree
 
 logger = logging.getLogger(__name__)
@@ -81,7 +82,7 @@ class LocalEmitter:
     def message(
         self, message: Any, metadata: Mapping[str, Any], *, unless_seen: bool, ns: tuple[str, ...] | None = None
     ) -> None:
-        path = self._task.frame.path if ns is None else ns
+        path = self._task.graph_path if ns is None else ns
         if (outer := self._request.outer) is not None and "messages" in self._request.forwarded:
             outer.emit.message(message, metadata, unless_seen=unless_seen, ns=path)
         if (message.id is None or self._seen.add(message.id)) or not unless_seen:
@@ -224,6 +225,8 @@ class _SyncRun(_Run):
         return [pool for _, pool in sorted(pools.items())]
 
     def run(self, task: Task) -> Outcome:
+        if task.timeout is not None:
+            return task, None, sync_timeout(task.name)
         try:
             return task, execute(task, LocalEmitter(task, self.request, self.seen, self.arrived.put), self), None
         except asyncio.CancelledError as error:
@@ -582,7 +585,7 @@ async def astream(request: RunRequest) -> AsyncIterator[Any]:
                     await arrived.get()
                 )
             except TimeoutError:
-                pending.extend(run.tree.cancel(TimeoutError("Timed out")))
+                pending.extend(run.tree.cancel(TimeoutError()))
             else:
                 pending.extend(_async_instructions(run, arrival))
     finally:

@@ -241,11 +241,10 @@ class Machine:
     def _travels(self, command: Command[Any] | None, told: bool | None) -> bool:
         """Whether it is to run again from a checkpoint that the caller chose, and not to go on from there."""
         configurable = self.frame.config.get("configurable", {})
-        addressed = bool(configurable.get("checkpoint_id")) or self.settings.replayed_from is not None
-        if not addressed:
-            return False
         if self.settings.nested and self.frame.ns in configurable.get("checkpoint_map", {}):
             return True
+        if not configurable.get("checkpoint_id") and self.settings.replayed_from is None:
+            return False
         return not (told or (command is not None and command.resume is not None))
 
     def _replayed(self, source: str | None) -> str:
@@ -333,7 +332,7 @@ class Machine:
             raise GraphDrained(self.settings.control.drain_reason)
         self.tasks |= {task.id: task for task in handlers}
         self.unfinished = {task.id for task in self.tasks.values() if not task.writes}
-        for task in tasks:
+        for task in (*tasks, *handlers):
             self._emit_start(task)
         for task in tasks:
             if task.writes and task.writes[0][0] not in TASK_CONTROL:

@@ -117,9 +117,7 @@ class Planner:
         """The task for the `index`th function that a task calls."""
         task_id = self._task_id(call.name, PUSH, path_text(parent.path), str(index))
         task = self._task(task_id, call.name, (PUSH, parent.path, index, True), (PUSH,), (call.args, dict(call.kwargs)))
-        task.ns = f"{parent.ns}|{call.name}:{task_id}"
-        parents = {**parent.frame.parents, parent.frame.ns: self.checkpoint_id}
-        task.frame = replace(self.frame, ns=parent.ns, config=task_config(parent), parents=parents)
+        self._put_behind(task, parent)
         task.answers = self.pending.answers(task_id)
         add_mapped_answer(task, self.frame.resume_map)
         task.call = call
@@ -129,11 +127,18 @@ class Planner:
             task.cache_key = _cache_key(code_name(call.function), "", key, call.cache)
         return task
 
+    def _put_behind(self, task: Task, parent: Task) -> None:
+        """Make a task one that stands in the namespace of another, though it belongs to the same superstep."""
+        parents = {**parent.frame.parents, parent.frame.ns: self.checkpoint_id}
+        task.ns = f"{parent.ns}|{task.name}:{task.id}"
+        task.frame = replace(self.frame, ns=parent.ns, config=task_config(parent), parents=parents)
+
     def handler(self, failed: Task, node: NodeProgram, error: BaseException) -> Task:
         """The task that handles the failure of another."""
         task_id = self._task_id(node.name, PUSH, "node_error_handler", failed.id)
         path = (*failed.path[:3], "node_error_handler", False)
         task = self._task(task_id, node.name, path, (PUSH,), failed.input)
+        self._put_behind(task, failed)
         task.values = failed.values
         task.error = NodeError(failed.name, error)
         return task

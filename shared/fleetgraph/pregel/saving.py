@@ -84,7 +84,12 @@ class CheckpointStore:
             return None
         config = self._named(load.config)
         if load.before is None:
-            return _checkpoint(config, self._saver.get_tuple(config))
+            saved = self._saver.get_tuple(config)
+            superseded = False
+            if saved is not None and config["configurable"].get("checkpoint_id"):
+                latest = self._saver.get_tuple(_without_id(config))
+                superseded = latest is not None and latest.checkpoint["id"] != saved.checkpoint["id"]
+            return _checkpoint(config, saved, superseded)
         before = {"configurable": {"checkpoint_id": load.before}}
         return _checkpoint(config, next(self._saver.list(_without_id(config), before=before, limit=1), None))
 
@@ -94,7 +99,12 @@ class CheckpointStore:
             return None
         config = self._named(load.config)
         if load.before is None:
-            return _checkpoint(config, await self._saver.aget_tuple(config))
+            saved = await self._saver.aget_tuple(config)
+            superseded = False
+            if saved is not None and config["configurable"].get("checkpoint_id"):
+                latest = await self._saver.aget_tuple(_without_id(config))
+                superseded = latest is not None and latest.checkpoint["id"] != saved.checkpoint["id"]
+            return _checkpoint(config, saved, superseded)
         before = {"configurable": {"checkpoint_id": load.before}}
         found = [one async for one in self._saver.alist(_without_id(config), before=before, limit=1)]
         return _checkpoint(config, found[0] if found else None)

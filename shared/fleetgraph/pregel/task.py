@@ -122,6 +122,17 @@ class Task:
     writes: list[Write] = field(default_factory=list[Write])
 
     @property
+    def graph_path(self) -> tuple[str, ...]:
+        """The namespace of the graph it is a task of, as chunks show it; callers are no graphs."""
+        if self.call is None:
+            return self.frame.path
+        parts, path = self.ns.split("|"), self.path
+        while len(path) == 4 and path[-1] is True:
+            parts.pop()
+            path = path[1]
+        return tuple(parts[:-1])
+
+    @property
     def call_depth(self) -> int:
         """How many callers a called function stands behind; 0 for a node."""
         depth, path = 0, self.path

@@ -13,6 +13,14 @@ from fleetgraph.pregel.context import TaskContext
 from fleetgraph.types import TimeoutPolicy
 
 
+def sync_timeout(name: str, kind: str = "Node") -> ValueError:
+    """Why a node or `Task` of this name can have no timeout in this process."""
+    return ValueError(
+        "Node timeouts are only supported for async nodes because sync Python execution cannot be safely cancelled "
+        f"in-process. {kind} {name!r} is sync."
+    )
+
+
 def time_limit(running: TaskContext) -> AbstractAsyncContextManager[None]:
     """Ends what runs inside it with a `NodeTimeoutError` once the task's timeout has passed."""
     return nullcontext() if running.task.timeout is None else _Limit(running, running.task.timeout)

@@ -41,6 +41,8 @@ class _Inside:
     node: NodeProgram
     attempt: int = 1
     machine: Machine | None = None
+    chosen: str | None = None
+    """The checkpoint that the caller chose for it."""
 
 
 class Tree:
@@ -57,6 +59,7 @@ class Tree:
         self._owners: dict[str, Machine] = {}
         self._inside: dict[str, _Inside] = {}
         self._replayed: set[str] = set()
+        self._entered: set[str] = set()
 
     # --- what the driver tells it --------------------------------------------------------------------------------
 
@@ -161,15 +164,27 @@ class Tree:
         out: list[Instruction] = []
         if "messages" in parent.settings.modes and (ids := messages.known_ids(task.input)):
             out.append(KnowMessages(ids))
+        ns = self._ns_of(inside)
+        inside.chosen = None
+        if ns not in self._entered:  # later in the run it goes on from where it is then
+            self._entered.add(ns)
+            inside.chosen = parent.frame.config.get("configurable", {}).get("checkpoint_map", {}).get(ns)
         settings, before = self._settings(inside)
         inside.machine = None
         if not settings.saving:
             return out + self._begin(inside, None)
         configurable = settings.frame.config.get("configurable", {})
-        chosen = configurable.get("checkpoint_map", {}).get(settings.frame.ns)
-        named = {**configurable, "checkpoint_ns": settings.frame.ns, "checkpoint_id": chosen}
+        named = {**configurable, "checkpoint_ns": settings.frame.ns, "checkpoint_id": inside.chosen}
         out.append(Load(task.id, {**settings.frame.config, "configurable": named}, before))
         return out
+
+    @staticmethod
+    def _ns_of(inside: _Inside) -> str:
+        task, graph = inside.task, inside.node.subgraph
+        ns = task.ns if inside.attempt == 1 else f"{task.ns}|{inside.attempt - 1}"
+        if graph is not None and graph.checkpointer is True:
+            return "|".join(part.partition(":")[0] for part in ns.split("|"))
+        return ns
 
     def _settings(self, inside: _Inside) -> tuple[Settings, str | None]:
         """How the graph that a task is is to be run, and before which checkpoint of the outermost it is to look."""
@@ -177,12 +192,10 @@ class Tree:
         graph = inside.node.subgraph
         assert graph is not None
         outer = parent.settings
-        ns = task.ns if inside.attempt == 1 else f"{task.ns}|{inside.attempt - 1}"
-        if graph.checkpointer is True:
-            ns = "|".join(part.partition(":")[0] for part in ns.split("|"))
+        ns = self._ns_of(inside)
         modes = outer.modes if self._subgraphs else frozenset[str]()
         resuming, before = task.resuming, None
-        if self.root.replaying is not None:
+        if self.root.replaying is not None and inside.chosen is None:
             resuming = None
             stable = ns.rpartition(":")[0] or ns
             if stable not in self._replayed:
@@ -191,6 +204,11 @@ class Tree:
         config: Mapping[str, Any] = task_config(task)
         if graph.config is not None:
             config = merge_configs({"tags": config["tags"]}, graph.config, config)
+        configurable: Mapping[str, Any] = config.get("configurable", {})
+        places: Mapping[str, str] = configurable.get("checkpoint_map", {})
+        if inside.chosen is None and ns in places:
+            places = {place: checkpoint for place, checkpoint in places.items() if place != ns}
+            config = {**config, "configurable": {**configurable, "checkpoint_map": places}}
         frame = Frame(
             program=graph.program,
             config=config,
@@ -255,6 +273,8 @@ class Tree:
         out = self._carry(parent, parent.returned(task.id, value))
         if not silent and "messages" in parent.settings.modes and (found := messages.returned(value)):
             metadata = task_metadata(task)
+            if node.subgraph is not None and node.subgraph.name == task.name:  # LangGraph takes it for the graph's own
+                metadata["checkpoint_ns"] = task.ns
             shown = [(message, dict(metadata)) for message in found]
             out.insert(0, EmitMessages(shown, task.id, parent.frame.path))
         return out

@@ -10,6 +10,7 @@ A task message's `more` holds, where they apply:
     resuming     what graphs in the task are to do with a thread they find
     saving       that the run has a saver; `exit` that it saves at its end only
     subgraphs    that chunks of graphs in the task are wanted
+    unheard      that chunks of `messages` are wanted, but not of this graph: models stream, and nobody is told
     store        that the store is to be reached through the coordinator
     previous     what the thread's last run saved
     returned     what the node has returned already, in an array of one
@@ -105,6 +106,8 @@ def _more(task: Task, facts: RunFacts, resumable: bool) -> dict[str, Any]:
         more["exit"] = True
     if frame.subgraphs:
         more["subgraphs"] = True
+    if frame.unheard:
+        more["unheard"] = True
     if facts.remote_store:
         more["store"] = True
     if task.previous is not None:
@@ -145,6 +148,7 @@ def from_message(program: Program, message: TaskMessage) -> Task:
         nodes=nodes,
         resume_map=more.get("map", {}),
         subgraphs=more.get("subgraphs", False),
+        unheard=more.get("unheard", False),
         parents=more.get("parents", {}),
     )
     task = Task(

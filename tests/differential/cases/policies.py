@@ -547,10 +547,7 @@ def told(lg: Any, *attempts: Any) -> Any:
 
 @case({"log": []})
 def policies_that_are_refused(lg: Any) -> Any:
-    def node(state: Log) -> None: ...
-
-    def add(**policies: Any) -> Callable[[], Any]:
-        return partial(alone, lg, node, **policies)
+    """Not a timeout of a plain function, that LangGraph refuses when it is added: a fleet can end that. See `tests/func`."""
 
     def add_async(**policies: Any) -> Callable[[], Any]:
         return partial(alone, lg, returns, **policies)
@@ -560,9 +557,6 @@ def policies_that_are_refused(lg: Any) -> Any:
 
     return told(
         lg,
-        add(timeout=1),
-        lambda: alone(lg, node, timeout=1).compile(),
-        lambda: lg.StateGraph(Log).set_node_defaults(timeout=1).add_node(node).add_edge(lg.START, "node").compile(),
         add_async(timeout=0),
         add_async(timeout=-1),
         add_async(timeout=timedelta(0)),
@@ -570,7 +564,6 @@ def policies_that_are_refused(lg: Any) -> Any:
         limit(idle_timeout=-1.0),
         limit(),
         lambda: lg.task(timeout=1)(lambda n: n),
-        lambda: lg.entrypoint(timeout=1)(lambda n: n),
     )
 
 

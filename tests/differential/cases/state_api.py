@@ -499,7 +499,7 @@ def update_with_metadata(lg: Any) -> Any:
     return graph_of(lg, *CHAIN)
 
 
-@case({"log": ["i"]}, update_of({"log": ["x"]}, as_node="a"), state_of(), async_only=True)
+@case(update_of({"log": ["x"]}, as_node="a"), state_of(), async_only=True)
 def update_as_a_node_with_an_async_branch(lg: Any) -> Any:
     async def route(state: Log) -> str:
         return "b" if state["log"][-1] == "x" else lg.END
@@ -523,7 +523,7 @@ def update_beside_a_deferred_node(lg: Any) -> Any:
     return builder.add_edge("a", "last").add_edge("b", "last")
 
 
-@case({"log": ["i"]}, state_of(), history_of())
+@case({"log": ["i"]}, state_of(), history_of(), durability="sync")
 def state_that_a_node_looks_at(lg: Any) -> Any:
     """What it has written itself is not in it yet."""
     graph: list[Any] = []
@@ -570,13 +570,26 @@ def update_inside_a_graph_in_a_node(lg: Any) -> Any:
 
 @case(
     {"log": ["i"]},
+    resume("first"),
+    history_of(),
+    history_of(lambda lg, past: past.checkpoint(0).tasks[0].state),
+    update_of({"log": ["x"]}, lambda lg, past: past.checkpoint(1).config),
+    replay_of(lambda lg, past: past[4].result),
+    resume("yes"),
+    resume("again", config=lambda lg, past: past[4].result),
+)
+def run_from_an_update_inside_a_graph_with_a_history_of_its_own(lg: Any) -> Any:
+    sub = asking(lg, "a ask? b", "s-a a-ask ask-b").compile(checkpointer=True)
+    return lg.StateGraph(Log).add_node("sub", sub).add_edge(lg.START, "sub")
+
+
+@case(
+    {"log": ["i"]},
     state_of(subgraphs=True),
     update_of({"log": ["x"]}, _inside()),
-    replay_of(lambda lg, past: past[-1].result),
-    state_of(subgraphs=True),
-    resume("yes"),
+    resume("yes", config=lambda lg, past: past[-1].result),
 )
-def run_from_an_update_inside_a_graph_in_a_node(lg: Any) -> Any:
+def answer_at_an_update_inside_a_graph_in_a_node(lg: Any) -> Any:
     return (
         lg.StateGraph(Log)
         .add_node("sub", asking(lg, "a ask? b", "s-a a-ask ask-b").compile())
@@ -620,7 +633,7 @@ def states_of_graphs_that_are_not_there(lg: Any) -> Any:
     return lg.StateGraph(Log).add_node("sub", asking(lg, "a ask?", "s-a a-ask").compile()).add_edge(lg.START, "sub")
 
 
-@case({"log": ["i"]}, state_of(), state_of(subgraphs=True), state_of(_inside()), resume("yes"), history_of())
+@case({"log": ["i"]}, state_of(), state_of(subgraphs=True), resume("yes"), history_of())
 def state_of_a_graph_that_a_node_calls(lg: Any) -> Any:
     sub = asking(lg, "a ask?", "s-a a-ask").compile()
 

@@ -6,9 +6,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from fleetgraph.pregel.task import Task
 from fleetgraph.wire.codec import Codec
 from fleetgraph.wire.events import encode_event
-from fleetgraph.wire.messages import TaskMessage
 from fleetgraph.wire.transitions import Events, Mark
 from fleetgraph.worker.publisher import Publisher, Sender
 
@@ -20,15 +20,14 @@ class TaskEmitter:
     does to the object afterwards no longer matters.
     """
 
-    def __init__(self, publisher: Publisher, sender: Sender, message: TaskMessage, codec: Codec) -> None:
-        self.modes = frozenset(message.modes)
+    def __init__(self, publisher: Publisher, sender: Sender, task: Task, attempt: int, codec: Codec) -> None:
+        self.modes = task.frame.modes
         self._publisher = publisher
         self._sender = sender
         self._codec = codec
-        self._node = message.name
-        self._ns = tuple(message.ns.split("|")[:-1])
-        self._task = message.id
-        self._attempt = message.attempt
+        self._task = task
+        self._ns = task.frame.path
+        self._attempt = attempt
 
     def custom(self, payload: Any) -> None:
         """Emit one `custom` chunk of the task.
@@ -47,6 +46,7 @@ class TaskEmitter:
         `unless_seen` drops it when the run already emitted, or a node of it received, a message of the same id.
         """
         payload = (message, dict(metadata))
+        ns = self._task.graph_path if ns is None else ns
         if message.id is None:
             self._emit("messages", payload, ns)
         else:
@@ -69,8 +69,8 @@ class TaskEmitter:
         mark: Mark = Mark.NONE,
         message_id: str = "",
     ) -> None:
-        where = f"node {self._node!r}, {mode} event"
+        where = f"node {self._task.name!r}, {mode} event"
         blob = encode_event(
-            self._codec, mode, self._ns if ns is None else ns, self._task, self._attempt, time.time(), payload, where
+            self._codec, mode, self._ns if ns is None else ns, self._task.id, self._attempt, time.time(), payload, where
         )
         self._publisher.events(self._sender, Events(1, blob, mark, message_id))

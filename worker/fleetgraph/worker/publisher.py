@@ -338,9 +338,7 @@ class Publisher:
         if not self._late:
             self._late_pauses.worked()
 
-    def _round_trip(
-        self, steps: list[_Step]
-    ) -> list[_Step]:
+    def _round_trip(self, steps: list[_Step]) -> list[_Step]:
         """Send steps; gives those that are to be sent again."""
         finishing = any(isinstance(step, _FinishStep) for step in steps)
         with self._finishing() if finishing else nullcontext():

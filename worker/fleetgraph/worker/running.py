@@ -110,7 +110,7 @@ class Runner:
             raise GraphMismatch(error.graph, error.wanted, error.found, error.known, self._worker) from None
         task = from_message(graph.program, message)
         host = WorkerHost(message, ask, graph.store, limit, waiting)
-        return Attempt(task, TaskEmitter(self._publisher, sender, message, self._codec), host)
+        return Attempt(task, TaskEmitter(self._publisher, sender, task, message.attempt, self._codec), host)
 
     def succeeded(self, route: Route, node: str, writes: list[Write]) -> Result:
         """The result of an attempt that produced `writes`; a failure if they can't travel."""
