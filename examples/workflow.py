@@ -42,7 +42,7 @@ def main() -> None:
         print(result["summary"])
         for sentence, _ in result["pages"]:
             print("-", sentence)
-    print(f"(read by {len({process for _, process in result['read']})} processes)", file=sys.stderr)
+    print(f"(read by {len({process for _, process in result['pages']})} processes)", file=sys.stderr)
 
 
 if __name__ == "__main__":

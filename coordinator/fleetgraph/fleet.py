@@ -169,12 +169,14 @@ class Fleet:
         """See to it that workers have the graph. Returns the queue they listen on."""
         return self._queue
 
-    def _new_run(self, graph: CompiledGraph, located: Located, request: RunRequest) -> _Started:
+    def _new_run(self, graph: CompiledGraph, located: Located, request: RunRequest, *, asynchronous: bool) -> _Started:
         with self._lock:
             client, coordinator = self._connected()
             queue = self._serve(graph, located)
         ref = GraphRef(located.name, graph.program.fingerprint)
-        return _Started(client, coordinator, coordinator.new_run(graph, ref, queue, request), self._check)
+        return _Started(
+            client, coordinator, coordinator.new_run(graph, ref, queue, request, asynchronous=asynchronous), self._check
+        )
 
     def _check(self, queue: str) -> None:
         """Raise if the fleet can't finish what is on a queue; called while a run is silent."""
@@ -203,7 +205,8 @@ class _FleetEngine:
         self._located = located
 
     def stream(self, graph: CompiledGraph, request: RunRequest) -> Iterator[Any]:
-        started = self._fleet._new_run(self._graph, self._located, request)  # pyright: ignore[reportPrivateUsage]
+        start = self._fleet._new_run  # pyright: ignore[reportPrivateUsage]
+        started = start(self._graph, self._located, request, asynchronous=False)
         run = started.run
         try:
             with Subscription(started.client, run.id, run.codec, started.check) as events:
@@ -219,7 +222,8 @@ class _FleetEngine:
             raise run.error
 
     async def astream(self, graph: CompiledGraph, request: RunRequest) -> AsyncIterator[Any]:
-        started = await asyncio.to_thread(self._fleet._new_run, self._graph, self._located, request)  # pyright: ignore[reportPrivateUsage]
+        start = self._fleet._new_run  # pyright: ignore[reportPrivateUsage]
+        started = await asyncio.to_thread(start, self._graph, self._located, request, asynchronous=True)
         run = started.run
         try:
             async with (

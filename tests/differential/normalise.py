@@ -555,7 +555,9 @@ def canonical_run(
 def canonical_error(error: BaseException, ids: Ids) -> Any:
     """What a user sees of an exception: its type, its text and its notes."""
     notes = [ids.scrub(note) for note in getattr(error, "__notes__", [])]
-    return {"raised": type(error).__name__, "text": ids.scrub(str(error)), "notes": notes}
+    # LangGraph's async runs say nothing with it, its sync runs do.
+    text = "" if type(error) is TimeoutError else ids.scrub(str(error))
+    return {"raised": type(error).__name__, "text": text, "notes": notes}
 
 
 def _tasks_in_notes(error: BaseException) -> list[str]:

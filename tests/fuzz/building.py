@@ -86,7 +86,9 @@ class _Building:
                 initial_interval=0.001, max_attempts=node.attempts, jitter=False, retry_on=ConnectionError
             )
             options = {"retry_policy": policy} if node.attempts > 1 else {}
-            builder.add_node(name, self._action(node, name, f"{path}{name}", graph, parent), defer=node.defer, **options)
+            builder.add_node(
+                name, self._action(node, name, f"{path}{name}", graph, parent), defer=node.defer, **options
+            )
         for entry in graph.entries:
             builder.add_edge(lib.START, NAMES[entry])
         for start, end in graph.edges:
@@ -168,7 +170,10 @@ def _returned(lib: Library, node: Node, name: str, state: Any, found: Sequence[s
     update: dict[str, Any] = {"log": [entry, *found]}
     for key in node.writes:
         update[key] = {"count": 1, "tags": {name}, "last": entry}[key]
-    goto = targets_of(lib, _chosen(node.goto, state), f"{entry}g") if node.goto is not None else []
+    targets = _chosen(node.goto, state) if node.goto is not None else ()
+    if item:  # each of these has a short log: they would send more and more
+        targets = [target for target in targets if not isinstance(target, Send)]
+    goto = targets_of(lib, targets, f"{entry}g")
     match node.returns:
         case "command":
             return lib.Command(update=update, goto=goto)

@@ -20,9 +20,13 @@ class State(TypedDict):
     log: Annotated[list[str], operator.add]
 
 
+def silent(state: Any) -> None:
+    """A node."""
+
+
 def both() -> Any:
     """`z` and `a`, side by side."""
-    builder = StateGraph(State).add_node("z", lambda state: None).add_node("a", lambda state: None)
+    builder = StateGraph(State).add_node("z", silent).add_node("a", silent)
     return builder.add_edge(START, "z").add_edge(START, "a").compile().program
 
 
@@ -105,7 +109,7 @@ def test_a_state_that_does_not_fit_its_schema_can_be_looked_at() -> None:
     class Strict(BaseModel):
         count: int
 
-    program = StateGraph(Strict).add_node("z", lambda state: None).add_edge(START, "z").compile().program
+    program = StateGraph(Strict).add_node("z", silent).add_edge(START, "z").compile().program
     saved = before_both()
     checkpoint = {
         **saved.checkpoint,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import operator
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Annotated, Any, TypedDict, cast
 
 import pytest
@@ -28,6 +29,10 @@ class State(TypedDict):
     log: Annotated[list[str], operator.add]
 
 
+def silent(state: Any) -> None:
+    """A node."""
+
+
 class NoRun:
     """A host that has nothing to say."""
 
@@ -41,6 +46,9 @@ class NoRun:
 
     def call(self, task: Any, index: int, call: Any) -> Any:
         raise AssertionError("nothing calls functions")
+
+    def time_limit(self, running: Any) -> AbstractContextManager[None]:
+        raise AssertionError("no node is run")
 
     def sleep(self, seconds: float) -> None:
         raise AssertionError("nothing is tried again")
@@ -91,7 +99,7 @@ class Shelf:
 
 def chain(path: Any = None) -> Program:
     """`a`, then `b`, or where `path` says."""
-    builder = StateGraph(State).add_node("a", lambda state: None).add_node("b", lambda state: None).add_edge(START, "a")
+    builder = StateGraph(State).add_node("a", silent).add_node("b", silent).add_edge(START, "a")
     builder = builder.add_edge("a", "b") if path is None else builder.add_conditional_edges("a", path, ["b", END])
     return builder.compile().program
 
@@ -122,7 +130,7 @@ def test_a_path_function_sees_the_update_and_its_task() -> None:
     seen: list[Any] = []
 
     def path(state: State) -> str:
-        seen.append((state, get_config()["metadata"]["langgraph_node"]))
+        seen.append((state, cast("Any", get_config())["metadata"]["langgraph_node"]))
         return "b"
 
     shelf = Shelf(chain(path))

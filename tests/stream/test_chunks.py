@@ -61,9 +61,7 @@ class Point:
 
 
 def test_v2_gives_states_as_instances_of_their_class() -> None:
-    chunks = ChunkFormat.of(
-        ["values", "checkpoints", "debug"], False, "v2", lambda v: Point(**v), lambda v: Point(**v)
-    )
+    chunks = ChunkFormat.of(["values", "checkpoints", "debug"], False, "v2", lambda v: Point(**v), lambda v: Point(**v))
     assert chunks.chunk("values", {"x": 1})["data"] == Point(1)
     checkpoint = {"values": {"x": 1}, "next": ["a"]}
     assert chunks.chunk("checkpoints", checkpoint)["data"]["values"] == Point(1)

@@ -67,9 +67,11 @@ class Coordinator:
 
     # --- from other threads --------------------------------------------------------------------------------------
 
-    def new_run(self, graph: CompiledGraph, ref: GraphRef, queue: str, request: RunRequest) -> Run:
+    def new_run(
+        self, graph: CompiledGraph, ref: GraphRef, queue: str, request: RunRequest, *, asynchronous: bool
+    ) -> Run:
         """A run that has an id, and starts once it is submitted."""
-        return Run(graph, ref, request, self._registry.codec, queue, self.id, self._limits)
+        return Run(graph, ref, request, self._registry.codec, queue, self.id, self._limits, asynchronous)
 
     def submit(self, run: Run) -> None:
         """Start a run. From then on it is on record: a reader that finds no record knows that Redis lost it.

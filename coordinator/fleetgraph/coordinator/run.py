@@ -41,7 +41,7 @@ from fleetgraph.wire.codec import Codec
 from fleetgraph.wire.events import RUN, End, encode_event
 from fleetgraph.wire.messages import Answer, GraphRef, Outcome, Request
 from fleetgraph.wire.remote import serve_saver, serve_store
-from fleetgraph.wire.requests import CALL, RESUME, SAVER, STORE, encode_answer
+from fleetgraph.wire.requests import CALL, DRAIN, RESUME, SAVER, STORE, encode_answer
 from fleetgraph.wire.tasks import RunFacts, to_message
 from fleetgraph.wire.transitions import (
     Call,
@@ -60,6 +60,8 @@ MAX_ATTEMPTS: Final = 3
 
 RENEWALS: Final = 3
 """How often the expiry of a silent run is put off while it would take place once, so that a late one does no harm."""
+
+_STEP: Final = "step "
 
 _EPOCH: Final = 1
 """An embedded coordinator never hands a run over, so its first epoch is its last."""
@@ -97,6 +99,8 @@ class Run:
     queue: str
     coordinator: str
     limits: Limits
+    asynchronous: bool = False
+    """Whether its caller is a coroutine."""
     id: str = field(default_factory=lambda: uuid4().hex)
     error: BaseException | None = None
     """What ended the run, as it was raised; None while it goes on and after success."""
@@ -112,6 +116,8 @@ class Run:
         self._waiting_tasks: dict[str, int] = {}
         """How many tasks each outstanding one has called that have not ended."""
         self._wakes: list[tuple[float, str]] = []
+        """When to wake the machines, and what of them: a task that is a graph, or a superstep that takes too long."""
+        self._timed_step: int | None = None
         self._outstanding: dict[str, _Outstanding] = {}
         self._backlog: deque[Task] = deque()
         self._width: int | None = self.request.config.get("max_concurrency")
@@ -126,6 +132,7 @@ class Run:
             graph=self.ref,
             saving=self.request.checkpointer is not None,
             at_exit=self.request.durability == "exit",
+            asynchronous=self.asynchronous,
             remote_store=store is not None and not getattr(store, "shared", False),
         )
 
@@ -201,6 +208,8 @@ class Run:
                     return self._answer(request, serve_saver(self.request.checkpointer, request.payload))
                 case kind if kind == STORE and self.request.store is not None:
                     return self._answer(request, serve_store(self.request.store, request.payload))
+                case kind if kind == DRAIN and self.request.control is not None:
+                    return self._answer(request, self.request.control.request_drain(request.payload))
                 case kind:
                     raise FleetError(f"a task asked for {kind!r}, which its run does not have")
         except Exception as error:
@@ -262,7 +271,7 @@ class Run:
         for task in due:
             if not self.ended and self._tree is not None:
                 try:
-                    calls += self._carry_out(self._tree.woken(task))
+                    calls += self._carry_out(self._woken(self._tree, task))
                 except BaseException as error:
                     calls += self._abort(error)
         return calls
@@ -303,6 +312,19 @@ class Run:
 
     # --- what it says --------------------------------------------------------------------------------------------
 
+    def _woken(self, tree: Tree, what: str) -> list[Instruction]:
+        if not what.startswith(_STEP):
+            return tree.woken(what)
+        late = what == f"{_STEP}{tree.root.step}"
+        return tree.cancel(TimeoutError("Timed out")) if late else []
+
+    def _time_superstep(self) -> None:
+        """See to it that a superstep that has just begun does not take too long."""
+        timeout, step = self.request.step_timeout, self._started.root.step
+        if timeout is not None and step != self._timed_step:
+            self._timed_step = step
+            self._wakes.append((time.monotonic() + timeout, f"{_STEP}{step}"))
+
     def _carry_out(self, instructions: Iterable[Instruction]) -> list[Call[Any]]:
         events: list[Events] = []
         calls: list[Call[Any]] = []
@@ -319,6 +341,7 @@ class Run:
                     case KnowMessages(ids):
                         events += [Events(0, b"", Mark.ADD, message_id) for message_id in ids]
                     case RunTasks(tasks):
+                        self._time_superstep()
                         self._backlog.extend(tasks)
                         dispatched = self._dispatch_next()
                         calls += [*self._publish(events), *dispatched]

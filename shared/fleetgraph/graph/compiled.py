@@ -25,9 +25,9 @@ from fleetgraph.stream.chunks import ChunkFormat, Coercion, Result, Version
 from fleetgraph.types import All, Durability, StreamMode
 
 if TYPE_CHECKING:
-    from fleetgraph.graph.runnable import GraphRunnable
     from fleetgraph.drawing import DrawableGraph
     from fleetgraph.graph.state import StateGraph
+    from fleetgraph.runnable import GraphRunnable
 
 Modes = StreamMode | Sequence[StreamMode]
 Keys = str | Sequence[str]
@@ -189,7 +189,7 @@ class CompiledGraph(Threads):
         Raises:
             ImportError: LangChain is not installed.
         """
-        from fleetgraph.graph.runnable import GraphRunnable
+        from fleetgraph.runnable import GraphRunnable
 
         return GraphRunnable(self)
 
@@ -477,7 +477,7 @@ class CompiledGraph(Threads):
             interrupt_before=asked.interrupt_before or self.interrupt_before,
             interrupt_after=asked.interrupt_after or self.interrupt_after,
             durability=asked.durability or (outer.host.durability if outer is not None else "async"),
-            control=asked.control or (outer.host.control if outer is not None else None),
+            control=asked.control or (outer.host.control if outer is not None else RunControl()),
             step_timeout=self.step_timeout,
             outer=outer,
         )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from fleetgraph.channels.base import MISSING
 from fleetgraph.config import RunnableConfig, merge_configs
-from fleetgraph.pregel.context import surrounding
+from fleetgraph.pregel.context import TaskContext, surrounding
 from fleetgraph.pregel.instructions import SaveCheckpoint, SaveWrites
 from fleetgraph.pregel.labels import TASK_KEY
 from fleetgraph.pregel.program import Program
@@ -297,6 +297,9 @@ class _NoRun:
 
     def call(self, task: Task, index: int, call: Call) -> Future[Any]:
         raise RuntimeError(f"{call.name} was called by a path function that no run has called: there it can't be run")
+
+    def time_limit(self, running: TaskContext) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, cast
 
 from fleetgraph.errors import INVALID_RESUME
 from fleetgraph.types import Interrupt
@@ -54,6 +54,11 @@ def interrupt_id(ns: str, number: int) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def is_interrupt_id(text: object) -> bool:
-    """Whether it looks like one."""
+def names_questions(answer: object) -> bool:
+    """Whether what a run is resumed with is a mapping of answers by the ids of their questions."""
+    ids = cast("dict[object, object]", answer) if isinstance(answer, dict) else {}
+    return bool(ids) and all(map(_is_id, ids))
+
+
+def _is_id(text: object) -> bool:
     return isinstance(text, str) and len(text) == 32 and all(digit in "0123456789abcdef" for digit in text)

@@ -140,7 +140,7 @@ def _steps(running: TaskContext) -> Steps:
         returned = task.input
     else:
         messages.saw_input(running)
-        args, kwargs = task.input if task.call is not None else ((task.input,), {})
+        args, kwargs = task.input if task.call is not None else ((task.input,), dict[str, Any]())
         try:
             returned = yield node.callee, args, kwargs
         except ParentCommand as signal:

@@ -40,6 +40,7 @@ from fleetgraph.pregel.saving import CheckpointStore
 from fleetgraph.pregel.task import Call, Task, Write
 from fleetgraph.pregel.timeouts import sync_timeout
 from fleetgraph.pregel.tree import Tree
+from fleetgraph.types import Durability
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +112,7 @@ class _Run:
         outer = request.outer
         self.saver = request.checkpointer or (outer.host.saver if outer is not None else None)
         self.store = request.store
-        self.durability = request.durability
+        self.durability: Durability = request.durability
         self.control = request.control
 
     def claim_resume(self, task: Task) -> Any:

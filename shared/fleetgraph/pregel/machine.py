@@ -33,7 +33,7 @@ from fleetgraph.errors import (
     is_invalid_resume,
 )
 from fleetgraph.pregel import payloads
-from fleetgraph.pregel.answers import is_interrupt_id
+from fleetgraph.pregel.answers import names_questions
 from fleetgraph.pregel.instructions import (
     CacheWrites,
     Emit,
@@ -164,7 +164,8 @@ class Machine:
 
     def returned(self, task_id: str, value: Any) -> list[Instruction]:
         """The graph that a task is returned a value."""
-        return self._answer(self._return, self.tasks[task_id], self.frame.program.nodes[self.tasks[task_id].name], value)
+        task = self.tasks[task_id]
+        return self._answer(self._return, task, self.frame.program.nodes[task.name], value)
 
     def called(self, parent: str, index: int, call: Call) -> tuple[Task | None, list[Instruction]]:
         """A task calls a function: its `index`th such call, from 0.
@@ -224,7 +225,8 @@ class Machine:
             self._emit_values()
         elif value is not None:
             discarded = self._planner().plan(self._planner().candidates(self.updated))
-            self.updated = self.state.apply([*discarded, Written([(self.frame.program.input_channel, value)])])
+            given = Written([(self.frame.program.input_channel, cast("Any", value))])
+            self.updated = self.state.apply([*discarded, given])
             self.pending.writes = []
             self._save("input")
         elif told is None:
@@ -259,9 +261,10 @@ class Machine:
         if command.resume is not None:
             if not self.settings.saving:
                 raise RuntimeError("Cannot use Command(resume=...) without checkpointer")
-            by_id = isinstance(command.resume, dict) and all(is_interrupt_id(key) for key in command.resume)
+            answer: Any = command.resume
+            by_id = names_questions(answer)
             if by_id:
-                self.frame = replace(self.frame, resume_map=command.resume)
+                self.frame = replace(self.frame, resume_map=answer)
             elif len(self.pending.waiting()) > 1:
                 raise RuntimeError(
                     "When there are multiple pending interrupts, you must specify the interrupt id when resuming. "
@@ -383,7 +386,8 @@ class Machine:
             writes = [*writes, (NO_WRITES, None)]
         task.writes = writes
         self.unfinished.discard(task_id)
-        self._save_writes(task.id, path_order(task), writes)
+        if self.settings.saving:
+            self._save_writes(task.id, path_order(task), writes)
         if task.cache_key is not None and not cached:
             self._out.append(CacheWrites(task, task.cache_key, writes))
         if self.over:
@@ -463,9 +467,9 @@ class Machine:
             if self._wants("updates"):
                 self._emit("updates", {INTERRUPT: asked}, task.id)
             if self._wants("values"):
-                values = read_channels(self.state.channels, self.settings.output_keys)
-                shown = values if isinstance(values, dict) and not isinstance(self.settings.output_keys, str) else {}
-                self._emit("values", {**cast("dict[str, Any]", shown), INTERRUPT: asked}, task.id)
+                keys = self.settings.output_keys
+                shown: dict[str, Any] = {} if isinstance(keys, str) else read_channels(self.state.channels, keys)
+                self._emit("values", {**shown, INTERRUPT: asked}, task.id)
             self._emit_result(task, None, asked)
         self._end_if_all_are_in()
 
@@ -532,9 +536,8 @@ class Machine:
             if any(task.writes for task in tasks):
                 self._flush()
                 self._show_values(self.state.apply(tasks))
-            if not asked.interrupts:
-                if self._wants("updates"):
-                    self._emit("updates", {INTERRUPT: ()})
+            if not asked.interrupts and self._wants("updates"):
+                self._emit("updates", {INTERRUPT: ()})
         self._finish(None, asked)
 
     def _finish(self, error: BaseException | None, interrupt: GraphInterrupt | None = None) -> None:

@@ -45,8 +45,9 @@ def task_start(task: Task, node: NodeProgram | None, config: Mapping[str, Any]) 
         for key, value in {**config.get("metadata", {}), **(node.metadata if node else {})}.items()
         if key not in _FRAMEWORK_METADATA
     }
-    if tags := [tag for tag in (*config.get("tags", ()), *(node.tags if node else ())) if not tag.startswith("seq:step")]:
-        metadata["tags"] = tags
+    tags = (*config.get("tags", ()), *(node.tags if node else ()))
+    if shown := [tag for tag in tags if not tag.startswith("seq:step")]:
+        metadata["tags"] = shown
     payload = {"id": task.id, "name": task.name, "input": task.input, "triggers": task.triggers}
     if metadata:
         payload["metadata"] = metadata

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from uuid import UUID
 
 from fleetgraph.pregel.task import Frame
 from fleetgraph.stream.chunks import ChunkFormat
@@ -78,4 +77,5 @@ def new_checkpoint_id() -> str:
         ticks = _last_id_time = max(ticks, _last_id_time + 1)
     random = int.from_bytes(os.urandom(8))
     value = (ticks >> 12) << 80 | 0x6 << 76 | (ticks & 0xFFF) << 64 | 0b10 << 62 | random & ((1 << 62) - 1)
-    return str(UUID(int=value))
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from fleetgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
@@ -30,7 +31,7 @@ class CheckpointStore:
         """How the machine is to run this request."""
         request = self._request
         saving = self._saver is not None
-        return Settings(
+        settings = Settings(
             frame=request.frame,
             modes=request.frame.modes,
             output_keys=request.output_keys,
@@ -42,8 +43,8 @@ class CheckpointStore:
             nested=request.outer is not None,
             at_exit=request.durability == "exit",
             control=request.control,
-            **({"next_version": self._next_version} if saving else {}),
         )
+        return replace(settings, next_version=self._next_version) if saving else settings
 
     def _next_version(self, current: Any) -> Any:
         assert self._saver is not None

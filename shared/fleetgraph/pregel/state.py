@@ -101,7 +101,7 @@ class State:
         }
 
     def write(self, writes: Sequence[Write]) -> set[str]:
-        """Apply what the caller writes, without ending a superstep. Returns the channels that changed and hold a value."""
+        """Apply what the caller writes, without ending a superstep; returns the channels that hold a new value."""
         return self.apply([Written(writes)])
 
     def apply(self, tasks: Iterable[Applied]) -> set[str]:
@@ -115,7 +115,9 @@ class State:
             Exception: What a reducer raised.
         """
         channels, versions = self.channels, self.versions
-        ordered = sorted(tasks, key=path_order)
+        ordered = list(tasks)
+        if len(ordered) > 1:
+            ordered.sort(key=path_order)
         advances = any(task.triggers for task in ordered)
         for task in ordered:
             if task.triggers:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fleetgraph.errors import NodeError
     from fleetgraph.pregel.context import TaskContext
     from fleetgraph.pregel.program import Program
+    from fleetgraph.runtime import RunControl
     from fleetgraph.types import CachePolicy, Durability, RetryPolicy, TimeoutPolicy
 
 Write = tuple[str, Any]
@@ -33,7 +34,7 @@ class Frame:
     context: Any = None
     """The run's context, as an instance of the graph's `context_schema`."""
     ns: str = ""
-    """The checkpoint namespace of the graph: empty for the outermost, `node:<task id>` for the subgraph in that task."""
+    """The graph's checkpoint namespace: empty for the outermost, `node:<task id>` for the subgraph in that task."""
     nodes: tuple[str, ...] = ()
     """The nodes that lead to the graph from the run's own, each being a graph in the one before."""
     resume_map: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -188,8 +189,10 @@ class Host(Protocol):
         """When checkpoints of graphs that the task runs are saved."""
         ...
 
-    control: Any
-    """The run's `RunControl`, if the caller gave one."""
+    @property
+    def control(self) -> RunControl | None:
+        """What can stop the run after this superstep."""
+        ...
 
     def claim_resume(self, task: Task) -> Any:
         """The answer that the run was resumed with, unless another task has claimed it; MISSING if there is none.

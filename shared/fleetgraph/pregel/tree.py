@@ -275,6 +275,6 @@ class Tree:
             metadata = task_metadata(task)
             if node.subgraph is not None and node.subgraph.name == task.name:  # LangGraph takes it for the graph's own
                 metadata["checkpoint_ns"] = task.ns
-            shown = [(message, dict(metadata)) for message in found]
+            shown: list[tuple[Any, Mapping[str, Any]]] = [(message, dict(metadata)) for message in found]
             out.insert(0, EmitMessages(shown, task.id, parent.frame.path))
         return out

@@ -63,9 +63,7 @@ class ChunkFormat:
         prints = (printed,) if isinstance(printed, str) else tuple(printed)
         check_modes((*modes, *prints))
         labelled = isinstance(stream_mode, list)
-        return cls(
-            frozenset(modes), labelled, subgraphs, version, coerce_output, coerce_state, frozenset(prints), ns
-        )
+        return cls(frozenset(modes), labelled, subgraphs, version, coerce_output, coerce_state, frozenset(prints), ns)
 
     @property
     def all_modes(self) -> frozenset[str]:

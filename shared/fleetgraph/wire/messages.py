@@ -78,7 +78,7 @@ class Request:
     number: int
     """Counts what the worker asks."""
     kind: str
-    """`resume`, `call`, `saver` or `store`: see `wire.requests`."""
+    """`resume`, `call`, `saver`, `store` or `drain`: see `wire.requests`."""
     payload: Any
 
 

@@ -1,4 +1,4 @@
-"""The saver and the store of a run, as a task on a worker sees them: each call is a request to the coordinator."""
+"""The saver, the store and the control of a run, as a task on a worker sees them: each call is a request to the coordinator."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from fleetgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
+from fleetgraph.runtime import RunControl
 from fleetgraph.store.base import BaseStore, GetOp, Item, ListNamespacesOp, MatchCondition, PutOp, SearchItem, SearchOp
-from fleetgraph.wire.requests import SAVER, STORE, plain_operations
+from fleetgraph.wire.requests import DRAIN, SAVER, STORE, plain_operations
 
 Ask = Callable[[str, Any], Any]
 """Sends a request of a kind, and returns the answer once it is there."""
@@ -92,6 +93,20 @@ def _plain_tuple(found: CheckpointTuple) -> list[Any]:
     writes = [list(write) for write in found.pending_writes or ()]
     parent = None if found.parent_config is None else dict(found.parent_config)
     return [dict(found.config), dict(found.checkpoint), dict(found.metadata), parent, writes]
+
+
+class RemoteControl(RunControl):
+    """The run's control."""
+
+    __slots__ = ("_ask",)
+
+    def __init__(self, ask: Ask) -> None:
+        super().__init__()
+        self._ask = ask
+
+    def request_drain(self, reason: str = "shutdown") -> None:
+        super().request_drain(reason)
+        self._ask(DRAIN, reason)
 
 
 class RemoteStore(BaseStore):

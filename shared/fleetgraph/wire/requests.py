@@ -3,6 +3,7 @@
 resume   the answer the run was resumed with, if it is this task's: [task id] → [value] or []
 call     to run a function as a task of its own: [index, reference, args, kwargs] → what it returns
 saver    to read or write checkpoints of a graph that the task runs: [method, arguments] → what the method returns
+drain    to stop the run after this superstep: the reason → nothing
 store    operations on the run's store: [[name, fields], …] → a result for each
 """
 
@@ -19,6 +20,7 @@ RESUME: Final = "resume"
 CALL: Final = "call"
 SAVER: Final = "saver"
 STORE: Final = "store"
+DRAIN: Final = "drain"
 
 _MARK: Final = b"?"
 """What tells a request from an outcome: no msgpack array begins with it."""

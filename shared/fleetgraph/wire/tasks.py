@@ -8,6 +8,7 @@ A task message's `more` holds, where they apply:
     answers      to the task's questions so far; `map`: answers by the id of the question
     asks         that an answer is there to be claimed
     resuming     what graphs in the task are to do with a thread they find
+    async        that the caller is a coroutine: what can be run in either way runs on the event loop
     saving       that the run has a saver; `exit` that it saves at its end only
     subgraphs    that chunks of graphs in the task are wanted
     unheard      that chunks of `messages` are wanted, but not of this graph: models stream, and nobody is told
@@ -50,6 +51,7 @@ class RunFacts:
     saving: bool
     at_exit: bool
     remote_store: bool
+    asynchronous: bool
 
 
 def to_message(task: Task, facts: RunFacts, *, attempt: int, resumable: bool) -> TaskMessage:
@@ -100,6 +102,8 @@ def _more(task: Task, facts: RunFacts, resumable: bool) -> dict[str, Any]:
         more["asks"] = True
     if task.resuming is not None:
         more["resuming"] = task.resuming
+    if facts.asynchronous:
+        more["async"] = True
     if facts.saving:
         more["saving"] = True
     if facts.at_exit:

@@ -588,9 +588,19 @@ def async_callables_as_nodes(lg: Any) -> Any:
         async def method(self, state: State, *, word: str) -> dict[str, Any]:
             return {"log": [word]}
 
-    both = RunnableLambda(lambda state: {"log": ["sync side"]}, afunc=Asynchronous().__call__)
-    nodes = [("object", Asynchronous()), ("partial", partial(Asynchronous().method, word="p")), ("both", both)]
+    nodes = [("object", Asynchronous()), ("partial", partial(Asynchronous().method, word="p"))]
     return lg.StateGraph(State).add_sequence(nodes).add_edge(lg.START, "object")
+
+
+@case({"log": ["i"]})
+def runnable_with_two_sides(lg: Any) -> Any:
+    """How the caller calls decides which of them runs."""
+
+    async def asynchronously(state: State) -> dict[str, Any]:
+        return {"log": ["async side"]}
+
+    both = RunnableLambda(lambda state: {"log": ["sync side"]}, afunc=asynchronously)
+    return lg.StateGraph(State).add_node("both", both).add_edge(lg.START, "both")
 
 
 @case({"log": ["i"]})

@@ -14,9 +14,10 @@ from fleetgraph.checkpoint.base import BaseCheckpointSaver
 from fleetgraph.errors import FleetError
 from fleetgraph.pregel.context import TaskContext
 from fleetgraph.pregel.task import Call, Task
+from fleetgraph.runtime import RunControl
 from fleetgraph.types import Durability, TimeoutPolicy
 from fleetgraph.wire.messages import TaskMessage
-from fleetgraph.wire.remote import RemoteSaver, RemoteStore
+from fleetgraph.wire.remote import RemoteControl, RemoteSaver, RemoteStore
 from fleetgraph.wire.requests import CALL, RESUME
 
 Ask = Callable[[str, Any, str], "Future[Any]"]
@@ -50,7 +51,6 @@ class WorkerHost:
         self._waiting = waiting
         self.abandoned = threading.Event()
         """Set when nobody waits for the attempt any longer."""
-        self.control = None
         self.durability: Durability = "exit" if message.more.get("exit") else "async"
 
     def _asked(self, kind: str, payload: Any) -> Any:
@@ -63,6 +63,10 @@ class WorkerHost:
     @cached_property
     def store(self) -> Any:
         return RemoteStore(self._asked) if self._message.more.get("store") else self._own_store
+
+    @cached_property
+    def control(self) -> RunControl:
+        return RemoteControl(self._asked)
 
     def claim_resume(self, task: Task) -> Any:
         if not self._message.more.get("asks"):

@@ -45,6 +45,8 @@ class Attempt:
     task: Task
     emitter: TaskEmitter
     host: WorkerHost
+    asynchronous: bool
+    """Whether what can be run in either way is to run on an event loop."""
 
     @property
     def is_async(self) -> bool:
@@ -52,7 +54,8 @@ class Attempt:
         task = self.task
         if task.call is not None:
             return is_coroutine_function(task.call.function)
-        return task.frame.program.nodes[task.name].is_async
+        node = task.frame.program.nodes[task.name]
+        return node.is_async or (self.asynchronous and node.callee is not None and node.callee.runnable)
 
     def run(self) -> list[Write]:
         """Run it in this thread; raises whatever the node raises."""
@@ -110,7 +113,12 @@ class Runner:
             raise GraphMismatch(error.graph, error.wanted, error.found, error.known, self._worker) from None
         task = from_message(graph.program, message)
         host = WorkerHost(message, ask, graph.store, limit, waiting)
-        return Attempt(task, TaskEmitter(self._publisher, sender, task, message.attempt, self._codec), host)
+        return Attempt(
+            task,
+            TaskEmitter(self._publisher, sender, task, message.attempt, self._codec),
+            host,
+            message.more.get("async", False),
+        )
 
     def succeeded(self, route: Route, node: str, writes: list[Write]) -> Result:
         """The result of an attempt that produced `writes`; a failure if they can't travel."""

@@ -47,4 +47,7 @@ class GraphRunnable(Runnable[Any, Any]):
 
 
 def _ours(config: RunnableConfig | None) -> Any:
+    """Without the callback manager that LangChain makes for each run, unless somebody listens to it."""
+    if config and getattr(config.get("callbacks"), "handlers", None) == []:
+        return {key: value for key, value in config.items() if key != "callbacks"}
     return config
