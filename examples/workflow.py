@@ -29,8 +29,8 @@ def summarize(sentences: list[str]) -> str:
 @entrypoint(checkpointer=InMemorySaver())
 def research(topics: list[str], *, previous: dict[str, Any] | None) -> dict[str, Any]:
     reading = [read(topic) for topic in topics]
-    pages: list[tuple[str, int]] = previous["pages"] if previous else []
-    pages += [future.result() for future in reading]
+    known: list[tuple[str, int]] = previous["pages"] if previous else []
+    pages = known + [future.result() for future in reading]
     return {"pages": pages, "summary": summarize([sentence for sentence, _ in pages]).result()}
 
 

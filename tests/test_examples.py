@@ -41,6 +41,12 @@ OURS = {"any_llm"}
 """What shows something that LangGraph has not."""
 
 
+SECONDS = 150
+"""That one run may take. On a fleet it starts a Redis and two workers, each of which imports LangChain: seconds of
+computing, which a busy machine turns into a minute."""
+
+pytestmark = pytest.mark.timeout(2 * SECONDS)
+
 LANGGRAPH_FLEET = """
 import contextlib
 
@@ -61,7 +67,7 @@ def run(example: Path, *arguments: str) -> str:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=SECONDS,
         check=False,
     )
     assert answer.returncode == 0, answer.stderr

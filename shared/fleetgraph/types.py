@@ -212,6 +212,15 @@ class StreamPart(TypedDict):
     interrupts: NotRequired[tuple[Interrupt, ...]]
 
 
+ValuesStreamPart = StreamPart
+UpdatesStreamPart = StreamPart
+MessagesStreamPart = StreamPart
+CustomStreamPart = StreamPart
+CheckpointStreamPart = StreamPart
+TasksStreamPart = StreamPart
+DebugStreamPart = StreamPart
+
+
 def default_retry_on(error: Exception) -> bool:
     """Whether `error` looks transient: not a bug in the node, not a client-side HTTP error."""
     if isinstance(error, ConnectionError):
@@ -346,11 +355,15 @@ __all__ = [
     "STREAM_MODES",
     "All",
     "CachePolicy",
+    "CheckpointStreamPart",
     "Checkpointer",
     "Command",
+    "CustomStreamPart",
+    "DebugStreamPart",
     "Durability",
     "GraphOutput",
     "Interrupt",
+    "MessagesStreamPart",
     "Overwrite",
     "PregelTask",
     "RetryPolicy",
@@ -360,7 +373,10 @@ __all__ = [
     "StreamMode",
     "StreamPart",
     "StreamWriter",
+    "TasksStreamPart",
     "TimeoutPolicy",
+    "UpdatesStreamPart",
+    "ValuesStreamPart",
     "default_cache_key",
     "default_retry_on",
     "interrupt",

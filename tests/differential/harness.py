@@ -27,6 +27,7 @@ other, and others may not.
 A node that fails beside siblings waits until they are done (`lg.saved.wait_for(...)`) where it matters what becomes of
 them: otherwise that is up to the scheduler, on LangGraph too.
 
+Each case is played in the ways that show most of it; `FLEETGRAPH_EVERY_WAY=1 pytest tests/differential` plays all.
 To run one program everywhere: `pytest tests/differential -k name_of_the_program`; one theme: `-k theme`, in one place:
 `pytest tests/differential/test_in_process.py -k theme`.
 """
@@ -35,6 +36,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -298,6 +300,16 @@ WAYS_OF_SUBGRAPHS = [
 ]
 
 
+EVERY_WAY = os.environ.get("FLEETGRAPH_EVERY_WAY") == "1"
+"""Whether to play every case in all its ways, which takes about half an hour; else in those that show most of it."""
+
+TELLING_WAYS = {
+    *("stream-updates", "stream-messages", "stream-all", "stream-all-saved", "stream-all_v2-saved", "astream-all-saved"),
+    *("stream-all_subgraphs-saved", "stream-messages_subgraphs", "astream-all_subgraphs-saved"),
+    *("invoke", "invoke-v2-saved", "ainvoke-saved"),
+}
+
+
 def async_twin(way: Way) -> Way:
     """The same call through the async method."""
     return WAYS[way.name if way.name.startswith("a") else f"a{way.name}"]
@@ -314,7 +326,7 @@ def ways_of(case: Case, method: Method, names: Collection[str] | None = None) ->
     if names is None:
         names = WAYS_OF_THREADS if case.theme in THEMES_OF_THREADS else WAYS_IN_PROCESS
         names = WAYS_OF_SUBGRAPHS if case.theme in THEMES_OF_SUBGRAPHS else names
-    ways = [WAYS[name] for name in names]
+    ways = [WAYS[name] for name in names if EVERY_WAY or name in TELLING_WAYS]
     return [way for way in ways if way.method == method and (case.with_saver if way.saver else case.without_saver)]
 
 

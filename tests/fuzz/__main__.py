@@ -35,6 +35,10 @@ class Differ(AssertionError):
         self.scenario = scenario
 
 
+class Enough(BaseException):
+    """It has been shrunk for long enough. No Exception, which would be one more failure to hypothesis."""
+
+
 def batch(number: int, examples: int, statistics: Statistics, place: Place) -> Differ | None:
     """Plays so many scenarios, drawn from the seed `number`, or up to one that differs; returns that one, shrunk."""
     found: Differ | None = None
@@ -53,9 +57,7 @@ def batch(number: int, examples: int, statistics: Statistics, place: Place) -> D
     def plays_alike(scenario: Scenario) -> None:
         nonlocal found, shrinks_until
         if found is not None and time.monotonic() > shrinks_until:
-            if scenario == found.scenario:
-                raise found
-            return  # nothing smaller is looked at any more
+            raise Enough
         difference, seen = compare(scenario, place)
         if found is None:
             statistics.add(seen)
@@ -67,7 +69,7 @@ def batch(number: int, examples: int, statistics: Statistics, place: Place) -> D
         found = Differ(scenario, str(difference))
         raise found
 
-    with contextlib.suppress(Differ, Flaky):  # a difference that does not come again is reported all the same
+    with contextlib.suppress(Differ, Enough, Flaky):  # a difference that does not come again is reported all the same
         plays_alike()
     return found
 

@@ -48,9 +48,35 @@ class Failures:
         raise Flaky(f"{task} fails for the {count}. time")
 
 
-def build(lib: Library, graph: Graph, *, coroutines: bool) -> Any:
+class TooLarge(Exception):
+    """What a scenario has come to is more than is worth waiting for."""
+
+
+class Effort:
+    """How much the nodes of one recording have done."""
+
+    RUNS = 150
+    """Of nodes. Few scenarios have more, and some would have thousands: what sends to what sends grows."""
+    ENTRIES = 500
+    """In the log that a node is given: a graph in a graph hands its log on, so that it doubles with each."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._runs = 0
+        self.exceeded = False
+
+    def add(self, state: Mapping[str, Any]) -> None:
+        """Count a run of a node. Raises TooLarge."""
+        with self._lock:
+            self._runs += 1
+            self.exceeded |= self._runs > self.RUNS or len(state["log"]) > self.ENTRIES
+            if self.exceeded:
+                raise TooLarge
+
+
+def build(lib: Library, graph: Graph, effort: Effort, *, coroutines: bool) -> Any:
     """A builder of the described graph."""
-    return _Building(lib, Failures(), coroutines).builder(graph, "", None)
+    return _Building(lib, Failures(), effort, coroutines).builder(graph, "", None)
 
 
 def breakpoints(graph: Graph) -> dict[str, Any]:
@@ -72,8 +98,9 @@ def targets_of(lib: Library, targets: Sequence[Target], sender: str) -> list[Any
 
 
 class _Building:
-    def __init__(self, lib: Library, failures: Failures, coroutines: bool) -> None:
+    def __init__(self, lib: Library, failures: Failures, effort: Effort, coroutines: bool) -> None:
         self._lib = lib
+        self._effort = effort
         self._failures = failures
         self._coroutines = coroutines
 
@@ -124,6 +151,7 @@ class _Building:
             called = self.builder(node.calls, f"{path}!", None).compile(**breakpoints(node.calls))
 
         def begin(state: Any, writer: Any) -> list[str]:
+            self._effort.add(state)
             item = state.get("item", "")
             for number in range(node.customs):
                 writer({"task": f"{name}#{item}", "n": number, "log": list(state["log"])})
@@ -183,6 +211,7 @@ def _returned(lib: Library, node: Node, name: str, state: Any, found: Sequence[s
             return lib.Command(update=[("log", [f"first {entry}"]), *update.items()], goto=goto)
         case "parent" if parent is not None:
             to = node.goto.choices[0] if node.goto is not None else ()
+            update["log"] += state["log"][:1]  # by which the tasks of its graph are told apart
             names = [NAMES[target] for target in to if isinstance(target, int) and 0 <= target < len(parent.nodes)]
             return lib.Command(graph=lib.Command.PARENT, update=update, goto=names)
         case _:

@@ -28,7 +28,7 @@ from tests.differential.harness import (
 from tests.differential.harness import Turn as Call
 from tests.differential.libraries import Library, library
 from tests.differential.normalise import Chunk, Layout, layout_of
-from tests.fuzz.building import breakpoints, build, targets_of
+from tests.fuzz.building import Effort, breakpoints, build, targets_of
 from tests.fuzz.descriptions import (
     NAMES,
     Fork,
@@ -62,7 +62,7 @@ def way_of(scenario: Scenario) -> Way:
     return Way("all", "astream" if scenario.asynchronous else "stream", arguments, scenario.saver)
 
 
-def case_of(scenario: Scenario) -> Case:
+def case_of(scenario: Scenario, effort: Effort) -> Case:
     """The scenario with its calls; on a thread it ends with a look at the state and at the history."""
     way = way_of(scenario)
     calls = [call for turn in scenario.turns for call in _calls(turn, way)]
@@ -70,7 +70,7 @@ def case_of(scenario: Scenario) -> Case:
     return Case(
         name="fuzz",
         theme="fuzz",
-        build=lambda lib: build(lib, scenario.graph, coroutines=scenario.coroutines),
+        build=lambda lib: build(lib, scenario.graph, effort, coroutines=scenario.coroutines),
         turns=[*calls, *looks],
         config={"recursion_limit": scenario.recursion_limit},
         compile=breakpoints(scenario.graph),
@@ -167,7 +167,10 @@ def _without_lost(played: Played, way: Way) -> None:
     LangGraph loses what it has not yet taken from a queue by then, see `Case.loses`.
     """
     if CONFLICT in str(played.error):
-        starts = [number for number, chunk in enumerate(open_chunks(played, way)) if chunk.is_start]
+        chunks = open_chunks(played, way)
+        # Each graph around the one that could not apply them has left a note.
+        depth = len(getattr(played.error, "__notes__", [])) if "subgraphs" in way.arguments else 0
+        starts = [number for number, chunk in enumerate(chunks) if chunk.is_start and len(chunk.ns) == depth]
         del played.chunks[max(starts, default=-1) + 1 :]
 
 
@@ -258,15 +261,19 @@ def _quiet() -> Iterator[None]:
 
 def compare(scenario: Scenario, place: Place = lambda graph: graph) -> tuple[Difference | None, Seen]:
     """Plays the scenario on LangGraph, and on Fleetgraph in this place."""
-    case, way = case_of(scenario), way_of(scenario)
+    effort, way = Effort(), way_of(scenario)
+    case = case_of(scenario, effort)
     with _quiet():
         theirs = play(case, way, library("langgraph"))
+    if effort.exceeded:
+        return None, Seen(Counter({"too large: not compared": 1}))
     seen = Seen(turns=len(case.turns), compared=len(case.turns))
     for number, played in enumerate(theirs):
         if _races(played, way):
             seen.compared = number
             break
     _note_features(seen, scenario, theirs[: seen.compared], way)
+    case = case_of(scenario, Effort())
     ours = play(case, way, library("fleetgraph"), place)
     for played in (*ours, *theirs):
         _without_lost(played, way)

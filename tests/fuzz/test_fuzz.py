@@ -16,6 +16,7 @@ from fleetgraph.fleet import Fleet
 from tests.differential.harness import Place
 from tests.fuzz.comparing import compare
 from tests.fuzz.descriptions import Scenario
+from tests.fuzz.found import FOUND
 from tests.fuzz.statistics import Statistics
 from tests.fuzz.strategies import scenarios
 
@@ -57,6 +58,12 @@ def played_alike(part: int, examples: int, statistics: Statistics, place: Place)
 
     run: Callable[[], None] = plays_alike
     run()
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_once_differed(name: str) -> None:
+    difference, _ = compare(FOUND[name])
+    assert difference is None, f"{difference}\n{FOUND[name]}"
 
 
 @pytest.mark.parametrize("part", range(PARTS_IN_PROCESS))

@@ -141,9 +141,9 @@ def task(
 ) -> Any:
     """Make a function one that runs as a task of its own; `@task` or `@task(...)`.
 
-    It can be called in an entrypoint, in another task, or in a node of a graph. A call returns a future at once, so that
-    several tasks can run at the same time. On a fleet each runs on whatever worker is free, and who waits for it holds up
-    no worker; decorate the function at the top level of a module there, where workers find it.
+    It can be called in an entrypoint, in another task, or in a node of a graph. A call returns a future at once, so
+    that several tasks can run at the same time. On a fleet each runs on whatever worker is free, and who waits for it
+    holds up no worker; decorate the function at the top level of a module there, where workers find it.
 
     Args:
         function: A function or coroutine function, a partial, a bound method or an object with `__call__`.
@@ -190,6 +190,7 @@ def task(
 
 def default_name(function: Any) -> str:
     """What a function is called that nobody named."""
-    while isinstance(function, functools.partial) and not hasattr(function, "__name__"):
-        function = cast("Any", function).func
-    return getattr(function, "__name__", None) or type(function).__name__
+    code: Any = function
+    while getattr(code, "__name__", None) is None and isinstance(code, functools.partial):
+        code = cast("Any", code).func
+    return getattr(code, "__name__", None) or type(code).__name__

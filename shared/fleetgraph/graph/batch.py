@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from typing import Any, cast
+from typing import Any
 
 from fleetgraph.config import RunnableConfig
 
@@ -68,10 +68,9 @@ async def arun_batch(
 def _each(config: Configs, count: int) -> Sequence[RunnableConfig | None]:
     if config is None or isinstance(config, Mapping):
         return [config] * count
-    configs = cast("Sequence[RunnableConfig]", config)
-    if len(configs) != count:
-        raise ValueError(f"There are {count} inputs, but {len(configs)} configs: give one for all, or one for each.")
-    return configs
+    if len(config) != count:
+        raise ValueError(f"There are {count} inputs, but {len(config)} configs: give one for all, or one for each.")
+    return config
 
 
 def _width(configs: Sequence[RunnableConfig | None]) -> int | None:

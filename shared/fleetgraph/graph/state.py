@@ -173,6 +173,9 @@ class StateGraph:
             if character in name:
                 raise ValueError(f"'{character}' is a reserved character and is not allowed in the node names.")
         graph = action if isinstance(action, CompiledGraph) else None
+        limit = TimeoutPolicy.coerce(timeout)
+        if graph is not None and limit is not None and limit.idle_timeout is not None:
+            raise NotSupported("add_node(timeout=TimeoutPolicy(idle_timeout=...)) of a node that is a graph")
         schema = input_schema or (None if graph else first_parameter_schema(action)) or self.state_schema
         self._add_schema(schema)
         self.nodes[name] = NodeSpec(
@@ -184,7 +187,7 @@ class StateGraph:
             destination_labels=dict(destinations) if isinstance(destinations, Mapping) else {},
             deferred=defer,
             cache=cache_policy,
-            timeout=TimeoutPolicy.coerce(timeout),
+            timeout=limit,
             error_handler=error_handler,
             subgraph=graph,
         )

@@ -93,7 +93,11 @@ class Callee:
         if self.runnable:
             return await self.code.ainvoke(*args, context.config)
         if not self.is_async:
-            call = functools.partial(copy_context().run, self._call_in_thread, args, kwargs, context)
+            around = copy_context()
+
+            def call() -> Any:
+                return around.run(self._call_in_thread, args, kwargs, context)
+
             return await asyncio.get_running_loop().run_in_executor(_threads(context.task.call_depth), call)
         returned = self.code(*args, **self._injected(kwargs, context))
         if not inspect.isasyncgen(returned):

@@ -111,11 +111,13 @@ def find(reference: str) -> FunctionSpec:
     spec = _known.get(reference)
     if spec is None:
         module, _, _ = reference.partition(":")
-        loaded = "" if module in map(module_name, list(sys.modules)) else f" The module {module!r} is not imported here."
+        loaded = (
+            "" if module in map(module_name, list(sys.modules)) else f" The module {module!r} is not imported here."
+        )
         raise FunctionNotFound(
-            f"This process has no @task function {reference!r}.{loaded} Other processes find a function that is decorated "
-            "at the top level of a module that defines or imports the graph; one that is decorated while a task runs is "
-            "known to the process that runs it, and to no other."
+            f"This process has no @task function {reference!r}.{loaded} Other processes find a function that is "
+            "decorated at the top level of a module that defines or imports the graph; one that is decorated while a "
+            "task runs is known to the process that runs it, and to no other."
         )
     return spec
 

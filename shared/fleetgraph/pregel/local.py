@@ -160,7 +160,9 @@ class _Run:
         cache = next(iter(tasks)).frame.program.cache
         return {keys[key]: list(writes) for key, writes in (await cache.aget(tuple(keys))).items()}
 
-    def in_order(self, told: list[Instruction], waiting: Iterable[Any], put_back: Callable[[Any], None]) -> list[Instruction]:
+    def in_order(
+        self, told: list[Instruction], waiting: Iterable[Any], put_back: Callable[[Any], None]
+    ) -> list[Instruction]:
         """What the machines say, behind what they said of called functions before, if it ends the run.
 
         Args:

@@ -215,9 +215,10 @@ class Machine:
             self.replaying = self._replayed(source)
         if command is not None:
             self._take_command(command, resuming, forks)
+        # Also before new input: what an earlier Command wrote has only been waiting for the next superstep.
+        if writes := self.pending.of_caller():
+            self._mark_updated(self.state.write(writes))
         if resuming:
-            if writes := self.pending.of_caller():
-                self._mark_updated(self.state.write(writes))
             self.state.pass_interrupt()
             if forks:
                 self.pending.writes = [write for write in self.pending.writes if write[1] != INTERRUPT]

@@ -162,8 +162,6 @@ def _checkpoint(config: Mapping[str, Any], saved: CheckpointTuple | None, supers
 def saved_metadata(config: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any]:
     """A checkpoint's metadata, with what the caller labelled the run with."""
     labels = {**config.get("configurable", {}), **config.get("metadata", {})}
-    if run_id := config.get("run_id"):
-        labels["run_id"] = str(run_id)
     kept = {key: value for key, value in labels.items() if not key.startswith("__") and key not in _CHECKPOINT_KEYS}
     plain = {key: value for key, value in kept.items() if isinstance(value, str | int | bool | float)}
     return {**plain, **metadata}

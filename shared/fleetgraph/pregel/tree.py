@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final, cast
 
 from fleetgraph.channels.base import MISSING
 from fleetgraph.config import merge_configs
-from fleetgraph.errors import GraphBubbleUp, ParentCommand
+from fleetgraph.errors import GraphBubbleUp, NodeTimeoutError, ParentCommand
 from fleetgraph.pregel.execute import retry_delay
 from fleetgraph.pregel.instructions import (
     EmitMessages,
@@ -29,7 +29,11 @@ from fleetgraph.pregel.machine import Checkpoint, Machine, Settings
 from fleetgraph.pregel.program import NodeProgram
 from fleetgraph.pregel.task import Call, Frame, Task, Write
 from fleetgraph.stream import messages
-from fleetgraph.types import Command
+from fleetgraph.types import Command, TimeoutPolicy
+
+
+_LIMIT: Final = "!"
+"""In the name of a wake: stands between a task and its attempt that must have ended by then."""
 
 
 @dataclass(slots=True)
@@ -94,7 +98,10 @@ class Tree:
         return [] if inside is None or self.root.over else self._begin(inside, checkpoint)
 
     def woken(self, task_id: str) -> list[Instruction]:
-        """The time to wait before the graph that a task is is tried again has passed."""
+        """A time that was to be waited for has passed: until a graph is tried again, or has taken too long."""
+        limited, _, attempt = task_id.partition(_LIMIT)
+        if attempt:
+            return self._timed_out(limited, int(attempt))
         inside = self._inside.get(task_id)
         return [] if inside is None or self.root.over else self._enter(inside)
 
@@ -159,9 +166,20 @@ class Tree:
             out += self._enter(inside)
         return out
 
+    def _timed_out(self, task_id: str, attempt: int) -> list[Instruction]:
+        """A graph in a node has not ended in time: it ends now, whatever its tasks do."""
+        inside = self._inside.get(task_id)
+        if inside is None or inside.machine is None or inside.attempt != attempt or self.root.over:
+            return []
+        limit = cast("float", cast(TimeoutPolicy, inside.task.timeout).run_timeout)
+        error = NodeTimeoutError(inside.task.name, limit, kind="run", run_timeout=limit)
+        return self._carry(inside.machine, inside.machine.cancel(error))
+
     def _enter(self, inside: _Inside) -> list[Instruction]:
         parent, task = inside.parent, inside.task
         out: list[Instruction] = []
+        if task.timeout is not None and task.timeout.run_timeout is not None:
+            out.append(WakeLater(f"{task.id}{_LIMIT}{inside.attempt}", cast("float", task.timeout.run_timeout)))
         if "messages" in parent.settings.modes and (ids := messages.known_ids(task.input)):
             out.append(KnowMessages(ids))
         ns = self._ns_of(inside)

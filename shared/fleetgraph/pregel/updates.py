@@ -108,13 +108,13 @@ def _gotos(returned: Any) -> list[Write]:
 
 
 def refuse_foreign(value: Any) -> None:
-    """Refuse what LangGraph has under the name of something of ours: nothing here knows it, so it would be taken for data.
+    """Refuse what LangGraph has under a name of ours: nothing here knows it, so it would be taken for data.
 
     Raises:
         InvalidUpdateError: Names what to import from where.
     """
     for one in cast("Sequence[Any]", value) if isinstance(value, list | tuple) else (value,):
-        cls = type(one)
+        cls = cast("type[Any]", type(one))
         if cls.__qualname__ in _NAMES_OF_BOTH and cls.__module__.startswith("langgraph."):
             raise InvalidUpdateError(
                 f"{cls.__qualname__} is LangGraph's, of {cls.__module__}. Import it from "
