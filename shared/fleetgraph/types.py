@@ -328,7 +328,7 @@ def _frozen(value: Any, depth: int = 10) -> Any:
     if hasattr(value, "tobytes"):  # arrays
         array: Any = value
         return type(array).__name__, array.tobytes(), getattr(array, "shape", None)
-    return cast("Any", value)
+    return value
 
 
 def default_cache_key(*args: Any, **kwargs: Any) -> bytes:

@@ -304,7 +304,7 @@ EVERY_WAY = os.environ.get("FLEETGRAPH_EVERY_WAY") == "1"
 """Whether to play every case in all its ways, which takes about half an hour; else in those that show most of it."""
 
 TELLING_WAYS = {
-    *("stream-updates", "stream-messages", "stream-all", "stream-all-saved", "stream-all_v2-saved", "astream-all-saved"),
+    *("stream-messages", "stream-all", "stream-all-saved", "stream-all_v2-saved", "astream-all-saved"),
     *("stream-all_subgraphs-saved", "stream-messages_subgraphs", "astream-all_subgraphs-saved"),
     *("invoke", "invoke-v2-saved", "ainvoke-saved"),
 }

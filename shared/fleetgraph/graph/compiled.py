@@ -86,7 +86,7 @@ class CompiledGraph(Threads):
 
     Args:
         program: What to run.
-        checkpointer: Its saver; for a graph in a node of another one also True for a history of its own, False for none.
+        checkpointer: Its saver; for a graph in a node also True for a history of its own, False for none.
         store: What its nodes are given as `store`.
         interrupt_before: Nodes before which runs stop.
         interrupt_after: Nodes after which runs stop.
@@ -486,7 +486,7 @@ class CompiledGraph(Threads):
         configurable = dict(config.get("configurable", {}))
         if outer is None:
             configurable.pop(TASK_KEY, None)
-            if configurable.get("checkpoint_ns"):  # the config of a graph inside of this one: it may name this one's, too
+            if configurable.get("checkpoint_ns"):  # of a graph inside of this one; it may name this one's, too
                 own = configurable.get("checkpoint_map", {}).get("")
                 configurable |= {"checkpoint_ns": "", "checkpoint_id": own}
             return Frame(
@@ -605,5 +605,3 @@ def _with_modes(frame: Frame, modes: frozenset[str], subgraphs: bool) -> Frame:
     from dataclasses import replace
 
     return replace(frame, modes=modes, subgraphs=subgraphs)
-
-

@@ -22,7 +22,6 @@ class Schema:
     managed: dict[str, type[ManagedValue]]
 
 
-
 def read_schema(schema: Any) -> Schema:
     """The channels of a schema.
 

@@ -351,8 +351,8 @@ class StateGraph:
 
         Args:
             checkpointer: A saver that keeps the state of threads between runs, one of LangGraph's too. For a graph that
-                is to be used in another one: None to use the other's saver, with a state that begins anew in each of its
-                tasks; True for one history of its own in each thread; False for none.
+                is to be used in another one: None to use the other's saver, with a state that begins anew in each of
+                its tasks; True for one history of its own in each thread; False for none.
             cache: Keeps what nodes with a `CachePolicy` wrote.
             store: What nodes are given as `store`.
             interrupt_before: Nodes before which runs stop; `*` for all.
@@ -392,9 +392,10 @@ class StateGraph:
         writes: dict[str, list[Write]] = {START: []} | {node: [] for node in self.nodes}
         for node, spec in self.nodes.items():
             trigger = trigger_of(node)
-            channels[trigger] = (
-                LastValueAfterFinish(Any, key=trigger) if spec.deferred else EphemeralValue(Any, guard=False, key=trigger)
-            )
+            if spec.deferred:
+                channels[trigger] = LastValueAfterFinish(Any, key=trigger)
+            else:
+                channels[trigger] = EphemeralValue(Any, guard=False, key=trigger)
             triggers[node] = [trigger]
         for start, end in self.edges:
             if end != END:

@@ -584,8 +584,10 @@ async def astream(request: RunRequest) -> AsyncIterator[Any]:
                     case WakeLater(task_id, seconds):
                         timers.append(run.loop.call_later(seconds, wake, task_id))
             try:
-                arrival = await asyncio.wait_for(arrived.get(), left) if (left := run.time_left()) is not None else (
-                    await arrived.get()
+                arrival = (
+                    await asyncio.wait_for(arrived.get(), left)
+                    if (left := run.time_left()) is not None
+                    else (await arrived.get())
                 )
             except TimeoutError:
                 pending.extend(run.tree.cancel(TimeoutError()))

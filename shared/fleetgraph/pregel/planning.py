@@ -183,9 +183,7 @@ class Planner:
             task.cache_key = _cache_key(node.code_name, node.name, node.cache.key_func(task.input), node.cache)
         return task
 
-    def _task(
-        self, task_id: str, name: str, path: tuple[Any, ...], triggers: tuple[str, ...], given: Any
-    ) -> Task:
+    def _task(self, task_id: str, name: str, path: tuple[Any, ...], triggers: tuple[str, ...], given: Any) -> Task:
         frame, ns = self.frame, f"{name}:{task_id}"
         if frame.ns:
             ns = f"{frame.ns}|{ns}"

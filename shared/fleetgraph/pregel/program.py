@@ -20,6 +20,7 @@ from fleetgraph.types import CachePolicy, RetryPolicy, TimeoutPolicy
 if TYPE_CHECKING:
     from fleetgraph.graph.compiled import CompiledGraph
 
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """Which part of the state some code sees, and in what form.
@@ -145,7 +146,6 @@ class Program:
                 triggered.setdefault(channel, []).append(node.name)
         self.triggered = {channel: tuple(names) for channel, names in triggered.items()}
         self.fingerprint = hashlib.sha256(self.signature.encode()).hexdigest()[:16]
-
 
     @cached_property
     def untracked(self) -> frozenset[str]:

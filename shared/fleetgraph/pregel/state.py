@@ -158,7 +158,6 @@ class State:
         return updated
 
 
-
 def path_order(task: Applied) -> str:
     """Sorts tasks the way their writes are applied: nodes by name, then Sends by index."""
     return path_text(task.path)

@@ -31,7 +31,6 @@ from fleetgraph.pregel.task import Call, Frame, Task, Write
 from fleetgraph.stream import messages
 from fleetgraph.types import Command, TimeoutPolicy
 
-
 _LIMIT: Final = "!"
 """In the name of a wake: stands between a task and its attempt that must have ended by then."""
 

@@ -1,4 +1,4 @@
-"""The saver, the store and the control of a run, as a task on a worker sees them: each call is a request to the coordinator."""
+"""The saver, the store and the control of a run, as a task on a worker sees them: each call is a request."""
 
 from __future__ import annotations
 

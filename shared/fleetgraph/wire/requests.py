@@ -79,4 +79,5 @@ def _fields(operation: tuple[Any, ...]) -> list[Any]:
 
 
 def _is_conditions(field: Any) -> bool:
-    return isinstance(field, tuple) and bool(field) and hasattr(cast("tuple[Any, ...]", field)[0], "match_type")
+    items = cast("tuple[Any, ...]", field) if isinstance(field, tuple) else ()
+    return bool(items) and hasattr(items[0], "match_type")

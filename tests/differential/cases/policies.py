@@ -547,7 +547,7 @@ def told(lg: Any, *attempts: Any) -> Any:
 
 @case({"log": []})
 def policies_that_are_refused(lg: Any) -> Any:
-    """Not a timeout of a plain function, that LangGraph refuses when it is added: a fleet can end that. See `tests/func`."""
+    """Not a timeout of a plain function, that LangGraph refuses when it is added: a fleet can end that."""
 
     def add_async(**policies: Any) -> Callable[[], Any]:
         return partial(alone, lg, returns, **policies)

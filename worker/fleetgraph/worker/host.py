@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
-from functools import cached_property
 from typing import Any
 
 from fleetgraph.channels.base import MISSING
@@ -51,22 +50,24 @@ class WorkerHost:
         self._waiting = waiting
         self.abandoned = threading.Event()
         """Set when nobody waits for the attempt any longer."""
+        self._control: RunControl | None = None
         self.durability: Durability = "exit" if message.more.get("exit") else "async"
 
     def _asked(self, kind: str, payload: Any) -> Any:
         return self._ask(kind, payload, f"node {self._message.name!r}, {kind}").result()
 
-    @cached_property
+    @property
     def saver(self) -> BaseCheckpointSaver | None:
         return RemoteSaver(self._asked) if self._message.more.get("saving") else None
 
-    @cached_property
+    @property
     def store(self) -> Any:
         return RemoteStore(self._asked) if self._message.more.get("store") else self._own_store
 
-    @cached_property
+    @property
     def control(self) -> RunControl:
-        return RemoteControl(self._asked)
+        self._control = self._control or RemoteControl(self._asked)
+        return self._control
 
     def claim_resume(self, task: Task) -> Any:
         if not self._message.more.get("asks"):
