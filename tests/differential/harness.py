@@ -304,10 +304,10 @@ EVERY_WAY = os.environ.get("FLEETGRAPH_EVERY_WAY") == "1"
 """Whether to play every case in all its ways, which takes about half an hour; else in those that show most of it."""
 
 TELLING_WAYS = {
-    *("stream-messages", "stream-all", "stream-all-saved", "stream-all_v2-saved", "astream-all-saved"),
-    *("stream-all_subgraphs-saved", "stream-messages_subgraphs", "astream-all_subgraphs-saved"),
-    *("invoke", "invoke-v2-saved", "ainvoke-saved"),
+    *("stream-all_subgraphs-saved", "stream-all-saved", "stream-all_v2-saved", "stream-messages"),
+    *("astream-all_subgraphs-saved", "astream-all-saved", "invoke-v2-saved", "invoke", "ainvoke-saved"),
 }
+TELLING_WAYS_WITHOUT_SAVER = {"stream-all", "astream-all", "invoke", "ainvoke"}
 
 
 def async_twin(way: Way) -> Way:
@@ -326,7 +326,8 @@ def ways_of(case: Case, method: Method, names: Collection[str] | None = None) ->
     if names is None:
         names = WAYS_OF_THREADS if case.theme in THEMES_OF_THREADS else WAYS_IN_PROCESS
         names = WAYS_OF_SUBGRAPHS if case.theme in THEMES_OF_SUBGRAPHS else names
-    ways = [WAYS[name] for name in names if EVERY_WAY or name in TELLING_WAYS]
+    telling = TELLING_WAYS if case.with_saver else TELLING_WAYS_WITHOUT_SAVER
+    ways = [WAYS[name] for name in names if EVERY_WAY or name in telling]
     return [way for way in ways if way.method == method and (case.with_saver if way.saver else case.without_saver)]
 
 

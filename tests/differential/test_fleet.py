@@ -61,8 +61,8 @@ WAYS_OF_SUBGRAPHS_ON_A_FLEET = [
 
 
 TELLING_WAYS_ON_A_FLEET = {
-    *("stream-all-saved", "stream-all_subgraphs-saved", "stream-messages_subgraphs", "stream-messages"),
-    *("astream-all-saved", "astream-all_subgraphs-saved", "stream-all", "invoke"),
+    *("stream-all_subgraphs-saved", "stream-all-saved", "astream-all_subgraphs-saved", "astream-all-saved"),
+    *("stream-all", "invoke"),
 }
 
 

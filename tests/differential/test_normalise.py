@@ -636,7 +636,7 @@ def test_a_failing_superstep_that_streamed_nothing_is_not_taken_for_the_one_befo
 
 
 WAYS_PLAYED_TWICE = [
-    *("stream-all-saved", "stream-all_subgraphs-saved", "ainvoke-saved", "stream-all"),
+    *("stream-all-saved", "stream-all_subgraphs-saved", "stream-all"),
 ]
 
 

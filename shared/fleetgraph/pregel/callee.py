@@ -111,7 +111,7 @@ class Callee:
 @functools.cache
 def _threads(depth: int) -> ThreadPoolExecutor | None:
     """The threads for synchronous functions called at this depth: who waits must not hold up what is waited for."""
-    return ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="fleetgraph") if depth else None
+    return ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="fleetgraph-called") if depth else None
 
 
 class _Each:

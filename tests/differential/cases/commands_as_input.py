@@ -198,3 +198,8 @@ def goto_both_halves_of_a_join(lg: Any) -> Any:
 
     builder = graph_of(lg, "a b c d", "s-a b+c-d")
     return builder.add_conditional_edges("a", nowhere, ["b", "c"])
+
+
+@case({"log": ["i"]}, command(update={"log": ["updated"]}), {"log": ["new"]}, state_of())
+def new_input_after_an_update_while_interrupted(lg: Any) -> Any:
+    return asking(lg, "a ask? b", "s-a a-ask ask-b")
