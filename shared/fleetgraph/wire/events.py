@@ -38,7 +38,7 @@ class End:
     """How a run ended."""
 
     status: str
-    """`success`, `error` or `cancelled`."""
+    """`success`, `error`, `interrupted` or `cancelled`."""
     error: BaseException | None = None
 
     def payload(self) -> dict[str, Any]:
