@@ -108,3 +108,21 @@ def test_a_store_in_the_caller_s_process_is_one_for_all_workers(one_slot: Any) -
         for number in range(4):
             assert graph.invoke({"key": f"note {number}", "log": []})["log"] == [f"note {number}"]
     assert [item.value["known"] for item in nested.store.search(("notes",))] == [0, 1, 2, 3]
+
+
+def test_an_answer_is_not_lost_with_the_worker_that_was_given_it(
+    server: RedisServer, queue: str, start_worker: Callable[..., Worker]
+) -> None:
+    key, config, result = new_key(), {"configurable": {"thread_id": new_key()}}, list[Any]()
+    first = start_worker(f"{MODULE}:staying", concurrency=1)
+    with Fleet(server.url, queue=queue) as fleet:
+        graph = nested.staying.on(fleet)
+        assert "__interrupt__" in graph.invoke({"key": key, "log": []}, config)
+        call = threading.Thread(target=lambda: result.append(graph.invoke(Command(resume="yes"), config)))
+        call.start()
+        wait_until(lambda: len(gates.arrived(f"{key}:answered")) == 1, 15, "the answer's arrival")
+        first.popen.kill()
+        start_worker(f"{MODULE}:staying", concurrency=1)
+        call.join(20)
+    assert [end["log"] for end in result] == [["yes"]]
+    assert len(gates.arrived(f"{key}:answered")) == 2

@@ -185,6 +185,11 @@ class Machine:
             self._claims[task_id], self.resume = self.resume, MISSING
         return self._claims.get(task_id, MISSING)
 
+    @property
+    def resumable(self) -> bool:
+        """Whether a task may have an answer to claim; again, too, if the worker that was given it has died."""
+        return self.resume is not MISSING or bool(self._claims)
+
     def cancel(self, error: BaseException) -> list[Instruction]:
         """End the run from outside."""
         return self._answer(self._finish, error)
@@ -506,6 +511,7 @@ class Machine:
         self.tasks = {}
         self.pending.writes = []
         self.resume = MISSING
+        self._claims = {}
         self._hands_back = True
         self._kept = []
         self._save("loop")

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, cast
 
-from fleetgraph.channels.base import MISSING
 from fleetgraph.config import merge_configs
 from fleetgraph.errors import GraphBubbleUp, NodeTimeoutError, ParentCommand
 from fleetgraph.pregel.execute import retry_delay
@@ -120,8 +119,8 @@ class Tree:
 
     @property
     def resumable(self) -> bool:
-        """Whether there is an answer left to be claimed."""
-        return self.root.resume is not MISSING
+        """Whether a task may have an answer to claim."""
+        return self.root.resumable
 
     def cancel(self, error: BaseException) -> list[Instruction]:
         """End the run from outside."""

@@ -7,6 +7,7 @@ import os
 import time
 from typing import Annotated, Any, TypedDict
 
+from fleetgraph.checkpoint.memory import InMemorySaver
 from fleetgraph.func import entrypoint, task
 from fleetgraph.graph import START, StateGraph
 from fleetgraph.store.base import BaseStore
@@ -115,3 +116,14 @@ def remember(state: State, store: BaseStore) -> dict[str, Any]:
 
 
 remembering = StateGraph(State).add_node(remember).add_edge(START, "remember").compile(store=store)
+
+
+def asks_and_stays(state: State) -> dict[str, Any]:
+    """Is still at work, after it was answered, when its worker dies."""
+    answer = interrupt("go on?")
+    if gates.arrive(f"{state['key']}:answered") == 1:
+        gates.wait(f"{state['key']}:never")
+    return {"log": [answer]}
+
+
+staying = StateGraph(State).add_node(asks_and_stays).add_edge(START, "asks_and_stays").compile(InMemorySaver())
