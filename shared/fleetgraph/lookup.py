@@ -19,6 +19,7 @@ from typing import Any, cast
 
 from fleetgraph.errors import GraphMismatch, GraphNotFound
 from fleetgraph.graph.compiled import CompiledGraph
+from fleetgraph.graph.plugins import schemas_within
 from fleetgraph.wire.allowlist import collect_types
 from fleetgraph.wire.codec import Codec
 from fleetgraph.wire.messages import GraphRef
@@ -188,10 +189,10 @@ def _import_file(path: Path, reference: str) -> ModuleType:
 
 
 def types_of(graph: CompiledGraph) -> set[type]:
-    """The classes that a graph's schemas mention: what may travel between the processes that have the graph."""
-    schemas = () if graph.builder is None else graph.builder.schemas
-    types = collect_types(*schemas, graph.context_schema)
-    return types.union(*(types_of(inner) for inner in graph.program.subgraphs.values()))
+    """The classes that the schemas of a graph, and of the graphs in its nodes, mention: what may travel between the
+    processes that have the graph.
+    """
+    return collect_types(*schemas_within(graph))
 
 
 def _last_parts(name: str) -> tuple[str, str]:

@@ -19,7 +19,7 @@ from fleetgraph.checkpoint.base import as_saver
 from fleetgraph.constants import END, START
 from fleetgraph.errors import NotSupported
 from fleetgraph.graph.compiled import CompiledGraph, CompiledStateGraph
-from fleetgraph.graph.plugins import allow_types
+from fleetgraph.graph.plugins import allow_types, schemas_within
 from fleetgraph.graph.schema import Schema, coercion_of, read_schema
 from fleetgraph.pregel.branch import Branch, PathMap, first_parameter_schema, type_hints
 from fleetgraph.pregel.callee import Callee, own_name
@@ -370,9 +370,8 @@ class StateGraph:
         breakpoints = [*(interrupt_before or ()), *(interrupt_after or ())]
         self.validate([] if "*" in breakpoints else breakpoints)
         saver = as_saver(checkpointer)
-        allow_types(self.schemas, saver, store, cache)
         caller = inspect.currentframe()  # the graph's own name is looked for where it is compiled
-        return CompiledStateGraph(
+        graph = CompiledStateGraph(
             builder=self,
             program=self._program(name, cache),
             checkpointer=saver,
@@ -383,6 +382,9 @@ class StateGraph:
             name=name,
             module=caller.f_back.f_globals.get("__name__") if caller and caller.f_back else None,
         )
+        if any(plugin is not None for plugin in (saver, store, cache)):
+            allow_types(schemas_within(graph), saver, store, cache)
+        return graph
 
     def _program(self, name: str, cache: Any) -> Program:
         channels: dict[str, BaseChannel] = dict(self.channels)
