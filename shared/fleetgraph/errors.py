@@ -317,7 +317,7 @@ class NotSupported(FleetgraphError):
         super().__init__(feature)
 
     def __str__(self) -> str:
-        return f"Fleetgraph does not support {self.feature} yet."
+        return f"Fleetgraph does not support {self.feature}."
 
 
 class RunCancelled(FleetgraphError):

@@ -126,3 +126,14 @@ def test_an_answer_is_not_lost_with_the_worker_that_was_given_it(
         call.join(20)
     assert [end["log"] for end in result] == [["yes"]]
     assert len(gates.arrived(f"{key}:answered")) == 2
+
+
+def test_each_of_a_task_s_threads_needs_an_answer_of_its_own(one_slot: Any) -> None:
+    config: Any = {"configurable": {"thread_id": new_key()}}
+    with one_slot("crowd") as fleet:
+        graph = nested.crowd.on(fleet)
+        end = graph.invoke(INPUT, config)
+        for answer in ("first", "second", "third"):
+            assert len(end["__interrupt__"]) == 1
+            end = graph.invoke(Command(resume=answer), config)
+    assert sorted(end["log"]) == ["first", "second", "third"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import threading
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -45,6 +46,7 @@ class TaskContext:
         self._questions = itertools.count()
         self._answered = 0
         self._claimed = False
+        self._asking = threading.Lock()
 
     def begin_attempt(self) -> None:
         """Start over, with the answers so far."""
@@ -64,6 +66,10 @@ class TaskContext:
             pydantic.ValidationError: It does not fit the schema.
         """
         question = Question(response_schema)
+        with self._asking:  # threads of one task ask one after the other: each answer is one question's
+            return self._answer(question, value)
+
+    def _answer(self, question: Question, value: Any) -> Any:
         number, answers = next(self._questions), self.task.answers
         if number < len(answers):
             answer = question.checked(answers[number])

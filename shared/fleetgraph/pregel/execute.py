@@ -128,6 +128,8 @@ def _note(running: TaskContext, error: BaseException) -> None:
     elif not isinstance(error, GraphBubbleUp):
         task.writes = task.writes or running.given_answers
         error.add_note(f"During task with name '{task.name}' and id '{task.id}'")
+        if isinstance(error, KeyError) and error.args and str(error.args[0]).startswith("__pregel_"):
+            error.add_note("It comes from a function of LangGraph's: import that from fleetgraph instead of langgraph.")
 
 
 def _steps(running: TaskContext) -> Steps:

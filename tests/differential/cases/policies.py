@@ -499,12 +499,6 @@ def time_limit_of_a_sent_task(lg: Any) -> Any:
 
 
 @case({"log": []}, async_only=True)
-def time_limit_of_a_subgraph(lg: Any) -> Any:
-    sub = lg.StateGraph(Log).add_sequence([("s", says("s")), waits]).add_edge(lg.START, "s").compile()
-    return alone(lg, sub, timeout=1.0)
-
-
-@case({"log": []}, async_only=True)
 def time_limit_in_a_subgraph(lg: Any) -> Any:
     sub = lg.StateGraph(Log).add_node(waits, timeout=0.05).add_edge(lg.START, "waits").compile()
     return alone(lg, sub)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import operator
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from typing import Annotated, Any, TypedDict
 
 from fleetgraph.checkpoint.memory import InMemorySaver
@@ -127,3 +129,13 @@ def asks_and_stays(state: State) -> dict[str, Any]:
 
 
 staying = StateGraph(State).add_node(asks_and_stays).add_edge(START, "asks_and_stays").compile(InMemorySaver())
+
+
+def asks_in_threads(state: State) -> dict[str, Any]:
+    """Three threads ask at once, as a `ToolNode`'s tools do."""
+    with ThreadPoolExecutor(3) as pool:
+        futures = [pool.submit(copy_context().run, interrupt, number) for number in range(3)]
+    return {"log": [future.result() for future in futures]}
+
+
+crowd = StateGraph(State).add_node(asks_in_threads).add_edge(START, "asks_in_threads").compile(InMemorySaver())
