@@ -333,7 +333,7 @@ def stream(request: RunRequest) -> Iterator[Any]:
                     case Emit() as emit:
                         if (chunk := run.chunk(emit)) is not MISSING:
                             yield chunk
-                    case RunTasks([task]) if inline and not pending:
+                    case RunTasks([task]) if inline and not pending and not timers:
                         outcome = run.run(task)
                         if isinstance(outcome[2], KeyboardInterrupt | SystemExit | GeneratorExit):
                             raise outcome[2]
@@ -554,7 +554,7 @@ async def astream(request: RunRequest) -> AsyncIterator[Any]:
                     case Emit() as emit:
                         if (chunk := run.chunk(emit)) is not MISSING:
                             yield chunk
-                    case RunTasks([task]) if inline and not pending:
+                    case RunTasks([task]) if inline and not pending and not timers:
                         outcome = await run.run(task)
                         await asyncio.sleep(0)  # what the task put from other threads comes first
                         while not arrived.empty():
