@@ -11,8 +11,9 @@ from pydantic import BaseModel
 
 from fleetgraph.checkpoint.base import CheckpointTuple, PendingWrite
 from fleetgraph.graph import START, StateGraph
+from fleetgraph.pregel.labels import without_task_ids
 from fleetgraph.pregel.reserved import ERROR, INTERRUPT, NO_WRITES, NULL_TASK, RESUME
-from fleetgraph.pregel.snapshots import Look, is_live, nothing_at, without_task_ids
+from fleetgraph.pregel.snapshots import Look, is_live, nothing_at
 from fleetgraph.types import Interrupt
 
 

@@ -31,7 +31,7 @@ from fleetgraph.pregel.instructions import (
     WakeLater,
 )
 from fleetgraph.pregel.machine import Machine
-from fleetgraph.pregel.reserved import RETURN
+from fleetgraph.pregel.payloads import returned
 from fleetgraph.pregel.run import RunRequest
 from fleetgraph.pregel.saving import CheckpointStore
 from fleetgraph.pregel.task import Task, Write
@@ -231,7 +231,7 @@ class Run:
                 instructions += tree.finished(task.id, list(found[key]), cached=True)
         calls = self._carry_out(instructions)
         if task.writes:
-            return calls + self._answer(request, _returned(task.writes))
+            return calls + self._answer(request, returned(task.writes))
         callers = self._callers.setdefault(task.id, [])
         if any((one.task, one.number, one.worker) == (request.task, request.number, request.worker) for one in callers):
             return calls  # it was asked before, and still waits
@@ -246,7 +246,7 @@ class Run:
         for request in self._callers.pop(task_id, ()):
             if request.task in self._waiting_tasks:
                 self._waiting_tasks[request.task] -= 1
-            calls += self._answer(request, None if error is not None else _returned(writes), error)
+            calls += self._answer(request, None if error is not None else returned(writes), error)
         return calls
 
     def _answer(self, request: Request, value: Any, error: BaseException | None = None) -> list[Call[Any]]:
@@ -465,11 +465,6 @@ def _merged(events: Iterable[Events]) -> Iterable[Events]:
         yield one
     if number:
         yield Events(number, b"".join(blobs))
-
-
-def _returned(writes: Iterable[Write]) -> Any:
-    """What a function that ran as a task returned."""
-    return next((value for channel, value in writes if channel == RETURN), None)
 
 
 def _cached(tasks: list[Task]) -> dict[str, list[Write]]:

@@ -14,7 +14,7 @@ from fleetgraph.graph.schema import coercion_of, is_class_of_state
 from fleetgraph.graph.threads import Threads
 from fleetgraph.pregel import local
 from fleetgraph.pregel.context import TaskContext, surrounding
-from fleetgraph.pregel.labels import TASK_KEY
+from fleetgraph.pregel.labels import TASK_KEY, without_task_ids
 from fleetgraph.pregel.planning import cache_namespace
 from fleetgraph.pregel.program import Program
 from fleetgraph.pregel.run import RunRequest
@@ -500,7 +500,7 @@ class CompiledGraph(Threads):
         number = next(outer.graphs)
         ns = f"{task.ns}|{number}" if number else task.ns
         if self.checkpointer is True:
-            ns = "|".join(part.partition(":")[0] for part in ns.split("|"))
+            ns = without_task_ids(ns)
         configurable |= {"checkpoint_ns": task.ns, "checkpoint_id": None}
         context = self._coerced_context(asked.context)
         return Frame(

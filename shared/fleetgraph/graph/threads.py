@@ -13,11 +13,11 @@ from fleetgraph.channels.base import MISSING
 from fleetgraph.config import RunnableConfig, merge_configs
 from fleetgraph.pregel.context import TaskContext, surrounding
 from fleetgraph.pregel.instructions import SaveCheckpoint, SaveWrites
-from fleetgraph.pregel.labels import TASK_KEY
+from fleetgraph.pregel.labels import TASK_KEY, without_task_ids
 from fleetgraph.pregel.program import Program
 from fleetgraph.pregel.run import new_checkpoint_id, now
 from fleetgraph.pregel.saving import saved_metadata
-from fleetgraph.pregel.snapshots import Look, is_live, nothing_at, with_configurable, without_task_ids
+from fleetgraph.pregel.snapshots import Look, is_live, nothing_at, with_configurable
 from fleetgraph.pregel.task import Call, Task
 from fleetgraph.pregel.updating import Ask, CallCode, Find, Updater
 from fleetgraph.types import Durability, StateSnapshot, StateUpdate

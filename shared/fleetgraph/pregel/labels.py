@@ -71,3 +71,13 @@ def task_metadata(task: Task) -> dict[str, Any]:
     metadata["langgraph_path"] = task.path
     metadata["langgraph_checkpoint_ns"] = task.ns
     return metadata
+
+
+def without_task_ids(ns: str, *, without_numbers: bool = False) -> str:
+    """A namespace as the names of nodes only.
+
+    Args:
+        without_numbers: Whether to leave out, too, which graph of several in one task it is.
+    """
+    parts = [part for part in ns.split("|") if not (without_numbers and part.isdigit())]
+    return "|".join(part.partition(":")[0] for part in parts)

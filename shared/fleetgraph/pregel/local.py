@@ -34,7 +34,7 @@ from fleetgraph.pregel.instructions import (
     WakeLater,
 )
 from fleetgraph.pregel.machine import Checkpoint, Machine
-from fleetgraph.pregel.reserved import RETURN
+from fleetgraph.pregel.payloads import returned
 from fleetgraph.pregel.run import RunRequest
 from fleetgraph.pregel.saving import CheckpointStore
 from fleetgraph.pregel.task import Call, Task, Write
@@ -202,7 +202,7 @@ def _settle(future: Future[Any], outcome: Outcome) -> None:
     if error is not None:
         future.set_exception(error)
     else:
-        future.set_result(next((value for channel, value in writes or task.writes if channel == RETURN), None))
+        future.set_result(returned(writes or task.writes))
 
 
 class _SyncRun(_Run):

@@ -104,6 +104,11 @@ def _planned(
     return {"id": task.id, "name": task.name, **found, "interrupts": questions, "state": state}
 
 
+def returned(writes: Sequence[Write]) -> Any:
+    """What a function that ran as a task returned; None for nothing."""
+    return next((value for channel, value in writes if channel == RETURN), None)
+
+
 def task_output(writes: Sequence[Write], keys: Sequence[str] | str) -> Any:
     """What a task that has ended wrote, as `PregelTask.result` shows it; None if it has not ended."""
     if not writes:

@@ -156,16 +156,6 @@ def is_live(config: Config) -> bool:
     return "checkpoint_id" not in config["configurable"]
 
 
-def without_task_ids(ns: str, *, without_numbers: bool = False) -> str:
-    """A namespace as the names of nodes only.
-
-    Args:
-        without_numbers: Whether to leave out, too, which graph of several in one task it is.
-    """
-    parts = [part for part in ns.split("|") if not (without_numbers and part.isdigit())]
-    return "|".join(part.partition(":")[0] for part in parts)
-
-
 def with_configurable(config: Config, more: Mapping[str, Any]) -> dict[str, Any]:
     """A config with further entries in `configurable`."""
     configurable = cast("Mapping[str, Any]", config.get("configurable", {}))

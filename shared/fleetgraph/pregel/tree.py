@@ -23,7 +23,7 @@ from fleetgraph.pregel.instructions import (
     SaveWrites,
     WakeLater,
 )
-from fleetgraph.pregel.labels import task_config, task_metadata
+from fleetgraph.pregel.labels import task_config, task_metadata, without_task_ids
 from fleetgraph.pregel.machine import Checkpoint, Machine, Settings
 from fleetgraph.pregel.program import NodeProgram
 from fleetgraph.pregel.task import Call, Frame, Task, Write
@@ -199,7 +199,7 @@ class Tree:
         task, graph = inside.task, inside.node.subgraph
         ns = task.ns if inside.attempt == 1 else f"{task.ns}|{inside.attempt - 1}"
         if graph is not None and graph.checkpointer is True:
-            return "|".join(part.partition(":")[0] for part in ns.split("|"))
+            return without_task_ids(ns)
         return ns
 
     def _settings(self, inside: _Inside) -> tuple[Settings, str | None]:
