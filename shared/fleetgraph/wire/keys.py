@@ -66,12 +66,55 @@ def sent(run_id: str) -> str:
     return f"{PREFIX}run:{run_id}:sent"
 
 
+def journal(run_id: str) -> str:
+    """List: what the run's coordinator was told, in order; whoever takes the run over is told it again. As the run."""
+    return f"{PREFIX}run:{run_id}:journal"
+
+
+def runs() -> str:
+    """Sorted set: run → when it was created, in Redis time. Coordinators remove those that have expired."""
+    return f"{PREFIX}runs"
+
+
+def thread(graph_name: str, thread_id: str) -> str:
+    """List: the runs of a thread that have not ended, in their order; the first is the active one. As the runs."""
+    return f"{PREFIX}thread:{graph_name}:{thread_id}"
+
+
 # --- the fleet ---------------------------------------------------------------------------------------------
 
 
 def inbox(coordinator_id: str) -> str:
     """List: outcomes for a coordinator, oldest first. Expires `INBOX_TTL` after the first one unread."""
     return f"{PREFIX}inbox:{coordinator_id}"
+
+
+def coordinators() -> str:
+    """Sorted set: coordinator → when its lease expires, in Redis time. Whoever finds an expired one removes it."""
+    return f"{PREFIX}coordinators"
+
+
+def coordinator(coordinator_id: str) -> str:
+    """Hash: what a coordinator tells about itself. Expires when it stops to renew it.
+
+    `kind` (`service` or `embedded`), `host`, `pid`, `started`, `graphs` (JSON: name → fingerprint), `queue`, `runs`.
+    """
+    return f"{PREFIX}coordinator:{coordinator_id}"
+
+
+def owned(coordinator_id: str) -> str:
+    """Set: the runs that a coordinator holds, until they end or another takes them over."""
+    return f"{PREFIX}coordinator:{coordinator_id}:runs"
+
+
+def calls(coordinator_id: str) -> str:
+    """List: what clients ask of a coordinator, oldest first: the one key that a client writes."""
+    return f"{PREFIX}calls:{coordinator_id}"
+
+
+def reply(call_id: str) -> str:
+    """List: the reply to one call of a client. Expires soon after."""
+    return f"{PREFIX}reply:{call_id}"
 
 
 def answers(worker_name: str) -> str:
