@@ -20,6 +20,7 @@ from rq.utils import utcformat, utcparse
 from rq.worker import Worker
 
 from fleetgraph.wire import keys
+from fleetgraph.wire.calling import command, execute, execute_all, try_all
 from fleetgraph.wire.rq_serializer import MsgpackSerializer, message_of
 from fleetgraph.wire.transitions import (
     Claim,
@@ -33,10 +34,7 @@ from fleetgraph.wire.transitions import (
     adopt,
     cancel,
     claim,
-    command,
     dispatch,
-    execute,
-    execute_all,
     finish,
     give_back,
     heartbeat,
@@ -44,7 +42,6 @@ from fleetgraph.wire.transitions import (
     publish_from_coordinator,
     publish_from_task,
     renew,
-    try_all,
 )
 
 QUEUE = "q"
@@ -722,9 +719,9 @@ def test_times_are_written_as_rq_writes_them(client: redis.Redis) -> None:
 
 
 def test_the_calendar_of_the_scripts_is_right(redis_client: redis.Redis) -> None:
-    from fleetgraph.wire import transitions
+    from fleetgraph.wire import calling
 
-    folder = transitions.files("fleetgraph.wire") / "scripts" / "parts"
+    folder = calling.files("fleetgraph.wire") / "scripts" / "parts"
     clock = (folder / "clock.lua").read_text()
     script = re.sub(r"redis\.call\('TIME'\)", "ARGV", clock) + "return stamp()"
     stamp = cast("Callable[..., bytes]", redis_client.register_script(script))

@@ -15,10 +15,11 @@ from fleetgraph.graph import StateGraph
 from fleetgraph.graph.compiled import CompiledStateGraph
 from fleetgraph.lookup import GraphRegistry
 from fleetgraph.wire import keys
+from fleetgraph.wire.calling import execute
 from fleetgraph.wire.connection import connect
 from fleetgraph.wire.events import Event, decode_message
 from fleetgraph.wire.messages import GraphRef, Outcome, TaskMessage
-from fleetgraph.wire.transitions import Dispatch, cancel, dispatch, execute
+from fleetgraph.wire.transitions import Dispatch, cancel, dispatch
 from fleetgraph.worker import FleetWorker
 from tests.waiting import wait_until
 

@@ -17,7 +17,8 @@ from rq.registry import StartedJobRegistry
 from rq.worker import Worker
 
 from fleetgraph.wire import keys
-from fleetgraph.wire.transitions import Route, execute, lost
+from fleetgraph.wire.calling import execute
+from fleetgraph.wire.transitions import Route, lost
 from tests.waiting import wait_until
 from tests.worker import graphs
 from tests.worker.conftest import QUEUE, Desk

@@ -16,8 +16,9 @@ from fleetgraph.errors import FleetError
 from fleetgraph.lookup import GraphRegistry
 from fleetgraph.redis_server import RedisServer
 from fleetgraph.wire import keys
+from fleetgraph.wire.calling import Call, execute
 from fleetgraph.wire.connection import connect
-from fleetgraph.wire.transitions import Call, Claim, Finished, Refusal, Route, execute, finish, lost
+from fleetgraph.wire.transitions import Claim, Finished, Refusal, Route, finish, lost
 from fleetgraph.worker import FleetWorker, publisher
 from fleetgraph.worker.publisher import Sender
 from tests.waiting import wait_until

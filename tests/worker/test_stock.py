@@ -17,10 +17,11 @@ from rq.registry import FailedJobRegistry, StartedJobRegistry
 
 from fleetgraph.errors import DecodeError, FleetError, GraphMismatch, NodeCancelledError
 from fleetgraph.wire import keys
+from fleetgraph.wire.calling import execute
 from fleetgraph.wire.connection import connect
 from fleetgraph.wire.messages import GraphRef
 from fleetgraph.wire.rq_serializer import MsgpackSerializer
-from fleetgraph.wire.transitions import Dispatch, execute, lost
+from fleetgraph.wire.transitions import Dispatch, lost
 from fleetgraph.worker import run_task, stock
 from tests.waiting import wait_until
 from tests.worker import graphs

@@ -22,11 +22,12 @@ from fleetgraph.graph.compiled import CompiledGraph
 from fleetgraph.lookup import GraphRegistry
 from fleetgraph.pregel.run import RunRequest
 from fleetgraph.wire import keys
+from fleetgraph.wire.calling import Call, command, execute_all, try_all
 from fleetgraph.wire.messages import GraphRef
 from fleetgraph.wire.outages import Backoff, will_pass
 from fleetgraph.wire.requests import decode_request, is_request
 from fleetgraph.wire.tasks import unreadable_outcome
-from fleetgraph.wire.transitions import LEASE, Call, command, execute_all, lost, renew, try_all
+from fleetgraph.wire.transitions import LEASE, lost, renew
 
 logger = logging.getLogger(__name__)
 

@@ -37,23 +37,14 @@ from fleetgraph.pregel.saving import CheckpointStore
 from fleetgraph.pregel.task import Task, Write
 from fleetgraph.pregel.tree import Tree
 from fleetgraph.wire import keys
+from fleetgraph.wire.calling import Call, command
 from fleetgraph.wire.codec import Codec
 from fleetgraph.wire.events import RUN, End, encode_event
 from fleetgraph.wire.messages import Answer, GraphRef, Outcome, Request
 from fleetgraph.wire.remote import serve_saver, serve_store
 from fleetgraph.wire.requests import CALL, DRAIN, RESUME, SAVER, STORE, encode_answer
 from fleetgraph.wire.tasks import RunFacts, to_message
-from fleetgraph.wire.transitions import (
-    Call,
-    Dispatch,
-    Events,
-    Mark,
-    RunStatus,
-    cancel,
-    command,
-    dispatch,
-    publish_from_coordinator,
-)
+from fleetgraph.wire.transitions import Dispatch, Events, Mark, RunStatus, cancel, dispatch, publish_from_coordinator
 
 MAX_ATTEMPTS: Final = 3
 """How often a task is given to a worker that then vanishes, before it is taken for what kills them."""

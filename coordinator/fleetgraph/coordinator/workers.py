@@ -11,7 +11,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from fleetgraph.wire import keys
-from fleetgraph.wire.transitions import WORKER_TTL, command, execute_all
+from fleetgraph.wire.calling import command, execute_all
+from fleetgraph.wire.transitions import WORKER_TTL
 
 logger = logging.getLogger(__name__)
 

@@ -10,27 +10,17 @@ may be run again: no event is doubled and no outcome accepted twice.
 
 from __future__ import annotations
 
-import hashlib
-import re
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, StrEnum
-from functools import cache
-from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, cast
 from zlib import compress
 
-from redis.exceptions import NoScriptError
-
 from fleetgraph.wire import keys
+from fleetgraph.wire.calling import Call, Value, script, seconds
 from fleetgraph.wire.rq_serializer import job_data
-
-if TYPE_CHECKING:
-    from redis import Redis
-
-    Value = bytes | str | int | float
 
 RETENTION = timedelta(hours=1)
 """How long a run that does not say stays in Redis after its last event."""
@@ -53,8 +43,6 @@ WORKER_TTL = timedelta(seconds=60)
 
 NO_TIMEOUT = -1
 """An RQ job's `timeout` when it may run for as long as it takes. RQ's own default is three minutes."""
-
-T = TypeVar("T")
 
 
 class RunStatus(StrEnum):
@@ -185,138 +173,6 @@ class Counts(NamedTuple):
     seconds: float = 0.0
 
 
-# --- calling -----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Call(Generic[T]):
-    """One command, ready to be sent."""
-
-    words: tuple[Value, ...]
-    parse: Callable[[Any], T]
-    """Makes the result out of Redis's answer."""
-
-
-def command(*words: Value) -> Call[Any]:
-    """A plain Redis command, to go along with transitions in one round trip."""
-    return Call(words, lambda answer: answer)
-
-
-def execute(redis: Redis, call: Call[T]) -> T:
-    """Run one call.
-
-    Raises:
-        redis.RedisError: It did not run, or its answer got lost.
-    """
-    try:
-        answer = redis.execute_command(*call.words)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    except NoScriptError:
-        load(redis)
-        answer = redis.execute_command(*call.words)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return call.parse(answer)
-
-
-def execute_all(redis: Redis, calls: Sequence[Call[Any]]) -> list[Any]:
-    """Run several calls in one round trip, and return their results.
-
-    Raises:
-        redis.RedisError: That of the first call that failed; those after it were run all the same.
-    """
-    results = try_all(redis, calls)
-    for result in results:
-        if isinstance(result, Exception):
-            raise result
-    return results
-
-
-def try_all(redis: Redis, calls: Sequence[Call[Any]]) -> list[Any]:
-    """Like `execute_all`, with its error in the place of the result of a call that failed.
-
-    Raises:
-        redis.RedisError: The connection failed: nobody knows which of them ran.
-    """
-    answers = _send(redis, calls)
-    again = [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
-    if again:
-        # All scripts are loaded together and lost together, so those that ran came before those that did not.
-        load(redis)
-        for i, answer in zip(again, _send(redis, [calls[i] for i in again]), strict=True):
-            answers[i] = answer
-    return [
-        answer if isinstance(answer, Exception) else call.parse(answer)
-        for call, answer in zip(calls, answers, strict=True)
-    ]
-
-
-def _send(redis: Redis, calls: Sequence[Call[Any]]) -> list[Any]:
-    with redis.pipeline(transaction=False) as pipe:  # pyright: ignore[reportUnknownMemberType]
-        for call in calls:
-            pipe.execute_command(*call.words)  # pyright: ignore[reportUnknownMemberType]
-        return pipe.execute(raise_on_error=False)
-
-
-def load(redis: Redis) -> None:
-    """Make all scripts known to the server. Happens by itself when one turns out to be missing."""
-    with redis.pipeline(transaction=False) as pipe:  # pyright: ignore[reportUnknownMemberType]
-        for name in _SCRIPTS:
-            pipe.execute_command("SCRIPT LOAD", _script(name))  # pyright: ignore[reportUnknownMemberType]
-        pipe.execute()
-
-
-_SCRIPTS = (
-    "publish", "dispatch", "claim", "adopt", "give_back", "finish", "heartbeat", "lost", "cancel", "renew",
-)  # fmt: skip
-
-_TEMPLATES = {
-    "run": keys.run("%s"),
-    "log": keys.log("%s"),
-    "seen": keys.seen("%s"),
-    "sent": keys.sent("%s"),
-    "tasks": keys.tasks("%s"),
-    "inbox": keys.inbox("%s"),
-    "leases": keys.leases("%s"),
-    "queue": keys.rq_queue("%s"),
-    "intermediate": keys.rq_intermediate("%s"),
-    "job": keys.rq_job("%s"),
-    "started": keys.rq_started("%s"),
-    "failed": keys.rq_failed("%s"),
-    "results": keys.rq_results("%s"),
-    "executions": keys.rq_executions("%s"),
-    "execution": keys.rq_execution("%s", "%s"),
-    "worker": keys.rq_worker("%s"),
-    "worker_executions": keys.rq_worker_executions("%s"),
-}
-"""The keys that a script can't be given, since it finds out which ones it needs while it runs."""
-
-
-@cache
-def _script(name: str) -> str:
-    """A script's text, with the key templates on top and the parts it uses in their places."""
-    folder = files("fleetgraph.wire") / "scripts"
-    text = (folder / f"{name}.lua").read_text("utf-8")
-    body = re.sub(
-        r"^--@use (\w+)$",
-        lambda match: (folder / "parts" / f"{match[1]}.lua").read_text("utf-8"),
-        text,
-        flags=re.MULTILINE,
-    )
-    table = ", ".join(f"{name} = '{template}'" for name, template in _TEMPLATES.items())
-    return f"local key = {{ {table} }}\n{body}"
-
-
-@cache
-def _sha(name: str) -> str:
-    return hashlib.sha1(_script(name).encode(), usedforsecurity=False).hexdigest()
-
-
-def _call(name: str, script_keys: Sequence[str], args: Sequence[Value], parse: Callable[[Any], T]) -> Call[T]:
-    return Call(("EVALSHA", _sha(name), len(script_keys), *script_keys, *args), parse)
-
-
-def _seconds(span: timedelta) -> int:
-    return max(1, int(span.total_seconds()))
-
-
 # --- events ------------------------------------------------------------------------------------------------
 
 
@@ -343,10 +199,10 @@ def publish_from_coordinator(
 def _publish(
     run: str, task: str, fence: int, sender: str, start: int | str, items: Sequence[Events]
 ) -> Call[int | Refusal]:
-    args: list[Value] = [keys.events(run), task, fence, sender, start, _seconds(RETENTION), LOG_EVENTS]
+    args: list[Value] = [keys.events(run), task, fence, sender, start, seconds(RETENTION), LOG_EVENTS]
     for item in items:
         args += (item.number, item.mark.value, item.message_id, item.blob)
-    return _call(
+    return script(
         "publish",
         (keys.run(run), keys.log(run), keys.seen(run), keys.tasks(run), keys.sent(run)),
         args,
@@ -374,8 +230,8 @@ def dispatch(
     args: list[Value] = [
         queue,
         epoch,
-        _seconds(RETENTION),
-        _seconds(FAILURE_TTL),
+        seconds(RETENTION),
+        seconds(FAILURE_TTL),
         run,
         coordinator,
         "" if batch is None else batch,
@@ -390,7 +246,7 @@ def dispatch(
             task.timeout,
             job_data(task.message),
         )
-    return _call(
+    return script(
         "dispatch",
         (keys.run(run), keys.tasks(run), keys.rq_queue(queue), keys.rq_queues()),
         args,
@@ -403,10 +259,10 @@ def lost(queue: str, *, lease: timedelta = LEASE, limit: int = 1000) -> Call[lis
 
     They are named again and again until they are dispatched again, end or are cancelled.
     """
-    return _call(
+    return script(
         "lost",
         (keys.leases(queue), keys.rq_intermediate(queue), keys.rq_started(queue)),
-        (lease.total_seconds(), _seconds(keys.LEASES_TTL), limit),
+        (lease.total_seconds(), seconds(keys.LEASES_TTL), limit),
         lambda answer: [route for text in answer if (route := Route.parse(text))],
     )
 
@@ -416,7 +272,7 @@ def renew(run: str) -> Call[bool]:
 
     To be sent a few times in a run's retention: its tasks may have to wait in the queue for longer than that.
     """
-    return _call("renew", (keys.run(run),), (run, _seconds(RETENTION)), lambda answer: answer == 1)
+    return script("renew", (keys.run(run),), (run, seconds(RETENTION)), lambda answer: answer == 1)
 
 
 def cancel(queue: str, run: str) -> Call[int | None]:
@@ -424,10 +280,10 @@ def cancel(queue: str, run: str) -> Call[int | None]:
 
     Gives the number of tasks that were outstanding; None if the run is over, or not known.
     """
-    return _call(
+    return script(
         "cancel",
         (keys.run(run), keys.tasks(run)),
-        (queue, run, _seconds(RETENTION)),
+        (queue, run, seconds(RETENTION)),
         lambda answer: None if answer == -1 else answer,
     )
 
@@ -449,14 +305,14 @@ def claim(
     `announce` says that it was idle, which RQ then records as busy. Jobs that nobody waits for any longer are
     dropped.
     """
-    return _call(
+    return script(
         "claim",
         (keys.rq_queue(queue), keys.rq_intermediate(queue), keys.rq_queue_workers(queue)),
         (
             queue,
             worker,
             lease.total_seconds(),
-            _seconds(EXECUTION_TTL),
+            seconds(EXECUTION_TTL),
             int(announce),
             count,
             *popped,
@@ -467,7 +323,7 @@ def claim(
 
 def adopt(worker: str) -> Call[list[Claim]]:
     """The jobs a worker holds, according to Redis: also those it claimed while the answer got lost."""
-    return _call("adopt", (keys.rq_worker_executions(worker),), (), _claims)
+    return script("adopt", (keys.rq_worker_executions(worker),), (), _claims)
 
 
 def give_back(queue: str, job: str) -> Call[bool]:
@@ -475,7 +331,7 @@ def give_back(queue: str, job: str) -> Call[bool]:
 
     Gives whether it was still the worker's.
     """
-    return _call(
+    return script(
         "give_back",
         (keys.rq_queue(queue), keys.rq_intermediate(queue), keys.leases(queue)),
         (job,),
@@ -511,7 +367,7 @@ def finish(
         lease: That of those.
     """
     route = claimed.route or Route("", "", 0, "")
-    return _call(
+    return script(
         "finish",
         (
             keys.tasks(route.run),
@@ -533,15 +389,15 @@ def finish(
             route.attempt,
             route.inbox,
             outcome,
-            _seconds(keys.INBOX_TTL),
+            seconds(keys.INBOX_TTL),
             "" if items == 0 else route.sender,
             items or "",
             int(settle),
             "" if failure is None else b64encode(compress(failure.encode(errors="replace"))),
-            _seconds(FAILURE_TTL),
+            seconds(FAILURE_TTL),
             int(last),
             lease.total_seconds(),
-            _seconds(EXECUTION_TTL),
+            seconds(EXECUTION_TTL),
             count,
         ),
         lambda answer: Refusal(answer) if isinstance(answer, bytes) else Finished(answer[0] == 1, _claims(answer[1])),
@@ -563,18 +419,18 @@ def heartbeat(
     """
     args: list[Value] = [
         lease.total_seconds(),
-        _seconds(keys.LEASES_TTL),
-        _seconds(EXECUTION_TTL) if settle else "",
-        _seconds(WORKER_TTL),
+        seconds(keys.LEASES_TTL),
+        seconds(EXECUTION_TTL) if settle else "",
+        seconds(WORKER_TTL),
         counts.succeeded,
         counts.failed,
         counts.seconds,
-        _seconds(RETENTION),
+        seconds(RETENTION),
     ]
     for one in held:
         if one.route is not None:
             args += (one.job, one.route.run, one.route.task, one.route.attempt)
-    return _call(
+    return script(
         "heartbeat",
         (
             keys.leases(queue),

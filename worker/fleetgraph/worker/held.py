@@ -6,7 +6,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from fleetgraph.wire.transitions import Call, Claim, Counts, Finished, Refusal
+from fleetgraph.wire.calling import Call
+from fleetgraph.wire.transitions import Claim, Counts, Finished, Refusal
 from fleetgraph.worker.publisher import Sender
 from fleetgraph.worker.running import Result
 from fleetgraph.worker.slots import Running

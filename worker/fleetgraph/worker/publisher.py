@@ -18,17 +18,9 @@ from typing import Any, Protocol
 import redis
 
 from fleetgraph.errors import FleetError
+from fleetgraph.wire.calling import Call, command, try_all
 from fleetgraph.wire.outages import Backoff, is_refusal, persistently
-from fleetgraph.wire.transitions import (
-    Call,
-    Events,
-    Finished,
-    Refusal,
-    Route,
-    command,
-    publish_from_task,
-    try_all,
-)
+from fleetgraph.wire.transitions import Events, Finished, Refusal, Route, publish_from_task
 
 logger = logging.getLogger(__name__)
 

@@ -22,19 +22,10 @@ from fleetgraph.lookup import GraphRegistry
 from fleetgraph.pregel.context import TaskContext
 from fleetgraph.types import TimeoutPolicy
 from fleetgraph.wire import keys
+from fleetgraph.wire.calling import Call, execute
 from fleetgraph.wire.connection import configure
 from fleetgraph.wire.outages import Backoff, persistently
-from fleetgraph.wire.transitions import (
-    LEASE,
-    Call,
-    Claim,
-    Finished,
-    Refusal,
-    Route,
-    execute,
-    finish,
-    heartbeat,
-)
+from fleetgraph.wire.transitions import LEASE, Claim, Finished, Refusal, Route, finish, heartbeat
 from fleetgraph.worker.asking import Asking
 from fleetgraph.worker.publisher import Publisher, Sender
 from fleetgraph.worker.running import HEARTBEATS_PER_LEASE, Attempt, Result, Runner, log_fields

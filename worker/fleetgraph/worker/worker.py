@@ -25,20 +25,19 @@ from fleetgraph.pregel.context import TaskContext
 from fleetgraph.pregel.task import Task
 from fleetgraph.types import TimeoutPolicy
 from fleetgraph.wire import keys
+from fleetgraph.wire.calling import Call, execute
 from fleetgraph.wire.connection import SOCKET_TIMEOUT_SECONDS, configure
 from fleetgraph.wire.outages import Backoff, is_out_of_memory, is_refusal, will_pass
 from fleetgraph.wire.rq_serializer import MsgpackSerializer, message_of
 from fleetgraph.wire.transitions import (
     LEASE,
     WORKER_TTL,
-    Call,
     Claim,
     Finished,
     Refusal,
     Route,
     adopt,
     claim,
-    execute,
     finish,
     give_back,
     heartbeat,

@@ -1,0 +1,158 @@
+"""Calling Redis: commands and scripts as values, run one by one or many in one round trip.
+
+A script that fails has changed nothing; one whose answer got lost may have been run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from redis.exceptions import NoScriptError
+
+from fleetgraph.wire import keys
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+Value = bytes | str | int | float
+"""What Redis takes as a word of a command."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """One command, ready to be sent."""
+
+    words: tuple[Value, ...]
+    parse: Callable[[Any], T]
+    """Makes the result out of Redis's answer."""
+
+
+def command(*words: Value) -> Call[Any]:
+    """A plain Redis command, to go along with transitions in one round trip."""
+    return Call(words, lambda answer: answer)
+
+
+def execute(redis: Redis, call: Call[T]) -> T:
+    """Run one call.
+
+    Raises:
+        redis.RedisError: It did not run, or its answer got lost.
+    """
+    try:
+        answer = redis.execute_command(*call.words)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    except NoScriptError:
+        load(redis)
+        answer = redis.execute_command(*call.words)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return call.parse(answer)
+
+
+def execute_all(redis: Redis, calls: Sequence[Call[Any]]) -> list[Any]:
+    """Run several calls in one round trip, and return their results.
+
+    Raises:
+        redis.RedisError: That of the first call that failed; those after it were run all the same.
+    """
+    results = try_all(redis, calls)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+    return results
+
+
+def try_all(redis: Redis, calls: Sequence[Call[Any]]) -> list[Any]:
+    """Like `execute_all`, with its error in the place of the result of a call that failed.
+
+    Raises:
+        redis.RedisError: The connection failed: nobody knows which of them ran.
+    """
+    answers = _send(redis, calls)
+    again = [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+    if again:
+        # All scripts are loaded together and lost together, so those that ran came before those that did not.
+        load(redis)
+        for i, answer in zip(again, _send(redis, [calls[i] for i in again]), strict=True):
+            answers[i] = answer
+    return [
+        answer if isinstance(answer, Exception) else call.parse(answer)
+        for call, answer in zip(calls, answers, strict=True)
+    ]
+
+
+def _send(redis: Redis, calls: Sequence[Call[Any]]) -> list[Any]:
+    with redis.pipeline(transaction=False) as pipe:  # pyright: ignore[reportUnknownMemberType]
+        for call in calls:
+            pipe.execute_command(*call.words)  # pyright: ignore[reportUnknownMemberType]
+        return pipe.execute(raise_on_error=False)
+
+
+def load(redis: Redis) -> None:
+    """Make all scripts known to the server. Happens by itself when one turns out to be missing."""
+    with redis.pipeline(transaction=False) as pipe:  # pyright: ignore[reportUnknownMemberType]
+        for name in _SCRIPTS:
+            pipe.execute_command("SCRIPT LOAD", _script(name))  # pyright: ignore[reportUnknownMemberType]
+        pipe.execute()
+
+
+_SCRIPTS = (
+    "publish", "dispatch", "claim", "adopt", "give_back", "finish", "heartbeat", "lost", "cancel", "renew",
+)  # fmt: skip
+
+_TEMPLATES = {
+    "run": keys.run("%s"),
+    "log": keys.log("%s"),
+    "seen": keys.seen("%s"),
+    "sent": keys.sent("%s"),
+    "tasks": keys.tasks("%s"),
+    "inbox": keys.inbox("%s"),
+    "leases": keys.leases("%s"),
+    "queue": keys.rq_queue("%s"),
+    "intermediate": keys.rq_intermediate("%s"),
+    "job": keys.rq_job("%s"),
+    "started": keys.rq_started("%s"),
+    "failed": keys.rq_failed("%s"),
+    "results": keys.rq_results("%s"),
+    "executions": keys.rq_executions("%s"),
+    "execution": keys.rq_execution("%s", "%s"),
+    "worker": keys.rq_worker("%s"),
+    "worker_executions": keys.rq_worker_executions("%s"),
+}
+"""The keys that a script can't be given, since it finds out which ones it needs while it runs."""
+
+
+@cache
+def _script(name: str) -> str:
+    """A script's text, with the key templates on top and the parts it uses in their places."""
+    folder = files("fleetgraph.wire") / "scripts"
+    text = (folder / f"{name}.lua").read_text("utf-8")
+    body = re.sub(
+        r"^--@use (\w+)$",
+        lambda match: (folder / "parts" / f"{match[1]}.lua").read_text("utf-8"),
+        text,
+        flags=re.MULTILINE,
+    )
+    table = ", ".join(f"{name} = '{template}'" for name, template in _TEMPLATES.items())
+    return f"local key = {{ {table} }}\n{body}"
+
+
+@cache
+def _sha(name: str) -> str:
+    return hashlib.sha1(_script(name).encode(), usedforsecurity=False).hexdigest()
+
+
+def script(name: str, script_keys: Sequence[str], args: Sequence[Value], parse: Callable[[Any], T]) -> Call[T]:
+    """A call of the script of that name, in the folder `scripts`."""
+    return Call(("EVALSHA", _sha(name), len(script_keys), *script_keys, *args), parse)
+
+
+def seconds(span: timedelta) -> int:
+    """A span as Redis takes it, where 0 would mean at once."""
+    return max(1, int(span.total_seconds()))
