@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 from uuid import uuid4
 
 import redis
@@ -17,6 +17,7 @@ import redis
 from fleetgraph.channels.base import MISSING
 from fleetgraph.client.subscription import AsyncSubscription, Subscription
 from fleetgraph.coordinator import Coordinator, Limits, Run
+from fleetgraph.coordinator.workers import GRAPH_PATIENCE
 from fleetgraph.errors import FleetError, GraphNotFound
 from fleetgraph.graph.compiled import CompiledGraph, Engine
 from fleetgraph.local_workers import LocalWorkers
@@ -24,9 +25,11 @@ from fleetgraph.lookup import GraphRegistry, Located, being_loaded, locate
 from fleetgraph.pregel.run import RunRequest
 from fleetgraph.redis_server import RedisServer, check_server
 from fleetgraph.wire.connection import connect, connect_async
-from fleetgraph.wire.events import RUN
+from fleetgraph.wire.events import RUN, Event
 from fleetgraph.wire.messages import GraphRef
 from fleetgraph.wire.transitions import LOG_EVENTS, RETENTION
+
+OnDisconnect = Literal["cancel", "continue"]
 
 DEFAULT_QUEUE: Final = "fleetgraph"
 """The queue that fleets and workers share unless told otherwise."""
@@ -43,6 +46,13 @@ class Fleet:
         queue: The queue its workers listen on (`fleetgraph worker --queue`).
         retention: How long a run's events stay in Redis after its end.
         log_events: About how many messages of a run are kept for readers that fall behind.
+        patience: How long a run waits for a worker that has its graph in its version, while only others listen. With
+            no workers at all, it waits for as long as it takes.
+        on_disconnect: What becomes of a run when its iterator is closed early, or this process ends: `cancel` it, or
+            let it `continue`; a coordinator service (`fleetgraph coordinator`) then goes on with it.
+
+    Raises:
+        ValueError: `on_disconnect` is neither.
 
     Example:
         >>> fleet = Fleet("redis://queue:6379/0")
@@ -57,10 +67,15 @@ class Fleet:
         queue: str = DEFAULT_QUEUE,
         retention: timedelta = RETENTION,
         log_events: int = LOG_EVENTS,
+        patience: timedelta = GRAPH_PATIENCE,
+        on_disconnect: OnDisconnect = "cancel",
     ) -> None:
+        if on_disconnect not in ("cancel", "continue"):
+            raise ValueError(f"on_disconnect is 'cancel' or 'continue', not {on_disconnect!r}.")
         self._url = url
         self._queue = queue
-        self._limits = Limits(retention, log_events)
+        self._limits = Limits(retention, log_events, patience)
+        self._survives = on_disconnect == "continue"
         self._registry = GraphRegistry()
         self._lock = threading.RLock()
         self._opened = ExitStack()
@@ -174,9 +189,8 @@ class Fleet:
             client, coordinator = self._connected()
             queue = self._serve(graph, located)
         ref = GraphRef(located.name, graph.program.fingerprint)
-        return _Started(
-            client, coordinator, coordinator.new_run(graph, ref, queue, request, asynchronous=asynchronous), self._check
-        )
+        run = coordinator.new_run(graph, ref, queue, request, asynchronous=asynchronous, survives=self._survives)
+        return _Started(client, coordinator, run, self._check)
 
     def _check(self, queue: str) -> None:
         """Raise if the fleet can't finish what is on a queue; called while a run is silent."""
@@ -195,6 +209,19 @@ class _Started:
         self.coordinator.check()
         self.check_queue(self.run.queue)
 
+    def leave(self) -> None:
+        """The caller reads no more."""
+        if not self.run.survives:
+            self.coordinator.cancel(self.run)
+
+    def raise_error(self, end: Event | None) -> None:
+        """Raise what the run ended with, if it failed: the error itself, or what its last event says of it."""
+        error = self.run.error
+        if self.run.superseded and end is not None:
+            error = end.payload["error"]
+        if error is not None:
+            raise error
+
 
 class _FleetEngine:
     """Runs one graph on one fleet: the caller reads events, the coordinator does the rest."""
@@ -208,23 +235,25 @@ class _FleetEngine:
         start = self._fleet._new_run  # pyright: ignore[reportPrivateUsage]
         started = start(self._graph, self._located, request, asynchronous=False)
         run = started.run
+        end: Event | None = None
         try:
             with Subscription(started.client, run.id, run.codec, started.check) as events:
                 started.coordinator.submit(run)
                 for event in events:
                     if event.mode == RUN:
+                        end = event
                         break
                     if (chunk := request.format.chunk(event.mode, event.payload, event.ns)) is not MISSING:
                         yield chunk
         finally:
-            started.coordinator.cancel(run)
-        if run.error is not None:
-            raise run.error
+            started.leave()
+        started.raise_error(end)
 
     async def astream(self, graph: CompiledGraph, request: RunRequest) -> AsyncIterator[Any]:
         start = self._fleet._new_run  # pyright: ignore[reportPrivateUsage]
         started = await asyncio.to_thread(start, self._graph, self._located, request, asynchronous=True)
         run = started.run
+        end: Event | None = None
         try:
             async with (
                 connect_async(self._fleet.url) as client,
@@ -233,13 +262,13 @@ class _FleetEngine:
                 await asyncio.to_thread(started.coordinator.submit, run)
                 async for event in events:
                     if event.mode == RUN:
+                        end = event
                         break
                     if (chunk := request.format.chunk(event.mode, event.payload, event.ns)) is not MISSING:
                         yield chunk
         finally:
-            await asyncio.to_thread(started.coordinator.cancel, run)
-        if run.error is not None:
-            raise run.error
+            await asyncio.to_thread(started.leave)
+        started.raise_error(end)
 
 
 def _check_counts(workers: int, concurrency: int) -> None:

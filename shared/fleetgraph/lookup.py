@@ -226,6 +226,11 @@ class GraphRegistry:
     def names(self) -> list[str]:
         return list(self._graphs)
 
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """The fingerprints of the graphs, by name."""
+        return {name: graph.program.fingerprint for name, graph in self._graphs.items()}
+
     def find(self, ref: GraphRef) -> CompiledGraph:
         """The graph a message is about: of the same name and shape.
 

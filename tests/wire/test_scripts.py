@@ -659,7 +659,8 @@ def test_a_cancelled_run_leaves_nothing_in_the_queue(client: redis.Redis, count:
     assert client.hget(keys.run(RUN), "status") == b"cancelled"
     assert execute(client, heartbeat(QUEUE, WORKER, [running])).lost == {running.job}
     assert end(client, running) == Finished(False, [])
-    assert inbox(client) == []
+    assert inbox(client) == [f"!cancel {RUN}".encode()]
+    client.delete(keys.inbox(ME))
     assert execute(client, dispatch(RUN, 1, QUEUE, ME, [work("late")])) is Refusal.CANCELLED
     assert execute(client, cancel(QUEUE, RUN)) is None
     other.delete()

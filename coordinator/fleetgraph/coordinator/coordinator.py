@@ -1,33 +1,43 @@
-"""The coordinator: one thread that drives any number of runs, on one blocking pop of its inbox."""
+"""The coordinator: one thread that drives any number of runs, on one blocking pop of its inbox.
+
+It holds a lease, and with it its runs. When it dies, another finds the lease expired and takes them over: what a run
+was told is in its journal, and told again to a machine there.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
 import os
+import socket
 import threading
 import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
+from enum import StrEnum
 from typing import Any, Final
 from uuid import uuid4
 
 from redis import Redis
 from redis.exceptions import RedisError
 
-from fleetgraph.coordinator.run import Limits, Run
+from fleetgraph.coordinator.calm import Calm
+from fleetgraph.coordinator.journal import decode_order
+from fleetgraph.coordinator.run import Limits, Run, cancelled
 from fleetgraph.coordinator.workers import WorkerWatch
-from fleetgraph.errors import DecodeError, FleetError
-from fleetgraph.graph.compiled import CompiledGraph
+from fleetgraph.errors import DecodeError, FleetError, ThreadBusy
+from fleetgraph.graph.compiled import Asked, CompiledGraph
 from fleetgraph.lookup import GraphRegistry
 from fleetgraph.pregel.run import RunRequest
 from fleetgraph.wire import keys
-from fleetgraph.wire.calling import Call, command, execute_all, try_all
-from fleetgraph.wire.messages import GraphRef
-from fleetgraph.wire.outages import Backoff, will_pass
-from fleetgraph.wire.requests import decode_request, is_request
-from fleetgraph.wire.tasks import unreadable_outcome
-from fleetgraph.wire.transitions import LEASE, lost, renew
+from fleetgraph.wire.calling import Call, command, execute, execute_all, try_all
+from fleetgraph.wire.messages import GraphRef, Order
+from fleetgraph.wire.outages import Backoff, is_refusal, will_pass
+from fleetgraph.wire.ownership import Opened, Opening, Recalled, Told, advance, hold, recall, retire, take
+from fleetgraph.wire.requests import CALL, DRAIN, RESUME, decode_request, is_request
+from fleetgraph.wire.tasks import decode_outcome
+from fleetgraph.wire.transitions import LEASE, Refusal, cancel, lost, renew
 
 logger = logging.getLogger(__name__)
 
@@ -40,21 +50,46 @@ BATCH: Final = 1000
 _WAKE: Final = b""
 """A message that only says: look at what this process wants done."""
 
+_CONTROL: Final = b"!"
+"""What a message begins with that a script sent: `!begin <run>` or `!cancel <run>`."""
+
+_NOTED: Final = frozenset({CALL, RESUME, DRAIN})
+"""What tasks ask that changes what the run does next."""
+
 _Sent = tuple[Run | None, Call[Any]]
 """A call, and the run that wants it."""
+
+
+class Multitask(StrEnum):
+    """What becomes of a run while another one of its thread goes on: LangGraph Server's `multitask_strategy`."""
+
+    REJECT = "reject"
+    """It is refused."""
+    ENQUEUE = "enqueue"
+    """It waits."""
+    INTERRUPT = "interrupt"
+    """The others are cancelled, then it begins."""
 
 
 class Coordinator:
     """Drives runs: starts them, takes in what workers report, schedules what follows.
 
     Everything that touches a run happens in the coordinator's own thread; other threads leave requests and wake it.
+
+    Args:
+        client: The Redis.
+        registry: The graphs whose runs it can drive.
+        limits: What its runs may take up in Redis.
+        service: The queue of its runs' tasks, if it serves clients in a process of its own: then it goes on with
+            runs that others leave behind. None for one that lives in the process of its only caller.
     """
 
-    def __init__(self, client: Redis, registry: GraphRegistry, limits: Limits) -> None:
+    def __init__(self, client: Redis, registry: GraphRegistry, limits: Limits, *, service: str | None = None) -> None:
         self.id = uuid4().hex
+        self.registry = registry
         self._client = client
-        self._registry = registry
         self._limits = limits
+        self._service = service
         self._inbox = keys.inbox(self.id)
         self._runs: dict[str, Run] = {}
         self._wanted: deque[tuple[str, Run]] = deque()
@@ -64,38 +99,131 @@ class Coordinator:
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._backoff = Backoff(f"coordinator {self.id}")
+        self._calm = Calm(LEASE)
         self._leftover: list[_Sent] = []
+        self._told: list[Told] = []
+        """What was told since the last round trip."""
+        self._batch = 0
+        self._beaten = 0.0
+        """When it last showed that it lives, by a monotonic clock."""
+        self._to_recall: dict[str, None] = {}
+        """Runs that it holds, but does not know yet."""
 
     # --- from other threads --------------------------------------------------------------------------------------
 
     def new_run(
-        self, graph: CompiledGraph, ref: GraphRef, queue: str, request: RunRequest, *, asynchronous: bool
+        self,
+        graph: CompiledGraph,
+        ref: GraphRef,
+        queue: str,
+        request: RunRequest,
+        *,
+        asynchronous: bool,
+        survives: bool = False,
     ) -> Run:
-        """A run that has an id, and starts once it is submitted."""
-        return Run(graph, ref, request, self._registry.codec, queue, self.id, self._limits, asynchronous)
+        """A run that has an id, and starts once it is submitted.
+
+        Args:
+            survives: Whether a service is to go on with it if this process dies; else it is cancelled then.
+        """
+        return Run(
+            graph,
+            ref,
+            request,
+            self.registry.codec,
+            queue,
+            self.id,
+            self._limits,
+            asynchronous=asynchronous,
+            survives=survives,
+        )
 
     def submit(self, run: Run) -> None:
         """Start a run. From then on it is on record: a reader that finds no record knows that Redis lost it.
 
         Raises:
             FleetError: The coordinator is closed.
+            EncodeError: The run is to survive this process, and its input, config or context can't travel.
             redis.RedisError: Redis could not be reached.
         """
+        self._open(run)
+        self._wanted.append(("begin", run))
+        self._wake()
+
+    def order(self, order: Order, multitask: Multitask = Multitask.ENQUEUE) -> None:
+        """Begin the run that a client orders, or put it in the line of its thread. Doing it again is harmless.
+
+        Raises:
+            FleetgraphError: There is no such graph, or the coordinator is closed.
+            ThreadBusy: Another run of the thread goes on, and `multitask` says to refuse it then.
+            Exception: What the graph refuses: its input, config or options.
+            redis.RedisError: Redis could not be reached.
+        """
+        run = self._ordered(order)
+        opened = self._open(run, refuse=multitask is Multitask.REJECT)
+        match opened.how:
+            case Opening.REFUSED:
+                raise ThreadBusy(str(run.request.config["configurable"]["thread_id"]), opened.others[0])
+            case Opening.OPENED:
+                self._wanted.append(("begin", run))
+                self._wake()
+            case Opening.WAITING if multitask is Multitask.INTERRUPT:
+                for other in opened.others:
+                    self.cancel_run(other)
+            case _:
+                pass
+
+    def _ordered(self, order: Order) -> Run:
+        graph = self.registry.find(order.graph)
+        request = graph._request(order.input, order.config, Asked(**order.options))  # pyright: ignore[reportPrivateUsage, reportArgumentType]
+        thread = request.config.get("configurable", {}).get("thread_id")
+        return Run(
+            graph,
+            order.graph,
+            request,
+            self.registry.codec,
+            order.queue,
+            self.id,
+            self._limits,
+            asynchronous=order.asynchronous,
+            id=order.run,
+            survives=True,
+            begun=order.begun,
+            thread_line="" if thread is None else keys.thread(order.graph.name, str(thread)),
+        )
+
+    def _open(self, run: Run, *, refuse: bool = False) -> Opened:
+        calls: list[Call[Any]] = []
         with self._lock:
             self.check()
             if self._thread is None:
-                self._thread = threading.Thread(target=self._main, name="fleetgraph-coordinator", daemon=True)
-                self._thread.start()
-        self._wanted.append(("begin", run))
-        self._wake(run.record())
+                self.start()
+                calls.append(self._hold())  # who dies the next moment has to be missed
+        return execute_all(self._client, [*calls, run.open(refuse=refuse)])[-1]
+
+    def start(self) -> None:
+        """Start the thread; a run that is submitted does so too."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._main, name="fleetgraph-coordinator", daemon=True)
+            self._thread.start()
 
     def cancel(self, run: Run) -> None:
-        """Cancel a run, if it has not ended: what is queued is removed, what is running no longer counts."""
+        """Cancel a run of this coordinator, if it has not ended: what is queued is removed, what is running no longer
+        counts.
+        """
         if run.ended or self._stopping or self._failure is not None:
             return
         self._wanted.append(("cancel", run))
         with suppress(RedisError):  # then it is noticed at the next look, a second later
             self._wake()
+
+    def cancel_run(self, run_id: str) -> bool:
+        """Cancel a run, whichever coordinator has it. Returns whether it was going on.
+
+        Raises:
+            redis.RedisError: Redis could not be reached.
+        """
+        return execute(self._client, cancel("", run_id)) is not None
 
     def check(self) -> None:
         """Raise what stopped the coordinator, if something did.
@@ -110,8 +238,13 @@ class Coordinator:
         if self._pid != os.getpid():
             raise FleetError("This fleet was used before this process was forked off: make one in each process.")
 
+    @property
+    def running(self) -> int:
+        """How many runs it drives."""
+        return len(self._runs)
+
     def close(self) -> None:
-        """Cancel the runs that go on, and stop."""
+        """Stop. Runs that survive are left to another coordinator, the others are cancelled."""
         with self._lock:
             self._stopping = True
             thread = self._thread
@@ -120,8 +253,8 @@ class Coordinator:
                 self._wake()
             thread.join()
 
-    def _wake(self, before: Sequence[Call[Any]] = ()) -> None:
-        execute_all(self._client, [*before, command("RPUSH", self._inbox, _WAKE), self._inbox_lives_on()])
+    def _wake(self) -> None:
+        execute_all(self._client, [command("RPUSH", self._inbox, _WAKE), self._inbox_lives_on()])
 
     def _inbox_lives_on(self) -> Call[Any]:
         return command("EXPIRE", self._inbox, int(keys.INBOX_TTL.total_seconds()))
@@ -136,15 +269,18 @@ class Coordinator:
             self._failure = error
 
     def _loop(self) -> None:
-        # Messages stay in the inbox until what follows from them is in Redis too: an answer that gets lost on its way
-        # here loses no outcome. Handling one twice is harmless, since a machine takes a task's end only once.
+        # Messages stay in the inbox until they are told to have been dealt with, in the round trip that sends what
+        # follows from them: whoever takes over finds them there or in the journals.
         messages: list[bytes] = []
-        watch = WorkerWatch(self._client)
+        watch: WorkerWatch[Run] = WorkerWatch(self._client, self._limits.patience)
         checked = time.monotonic()
         while not self._stopping:
             if not messages:
                 messages = self._wait()
+            if time.monotonic() - self._beaten >= POLL_SECONDS:
+                self._beat()  # before anything is done for a run that it may have lost, having slept
             calls = [call for message in messages for call in self._handle(message)]
+            calls += self._recall()
             calls += self._handle_wanted()
             calls += self._wake_runs()
             calls += self._leftover
@@ -153,10 +289,15 @@ class Coordinator:
                 checked = time.monotonic()
                 calls += self._find_lost()
                 calls += self._renew(checked)
-                watch.look(self._queues())
-            messages = self._send(calls, handled=len(messages)) if calls or messages else []
-        self._send([call for run in list(self._runs.values()) for call in self._settled(run, run.cancel())])
-        self._send([(None, command("DEL", self._inbox))])
+                for run, why in watch.look([run for run in self._runs.values() if run.waiting]):
+                    calls += self._settled(run, run.fail(why))
+            messages = self._send(calls) if calls or self._told else []
+        self._leave()
+
+    def _leave(self) -> None:
+        ending = [run for run in list(self._runs.values()) if not run.survives]
+        self._send([call for run in ending for call in self._settled(run, run.cancel())])
+        self._send([(None, retire(self.id))])
 
     def _wait(self) -> list[bytes]:
         """Wait for a message, for a second at most, and leave it where it is: a move from the head to the head."""
@@ -174,27 +315,46 @@ class Coordinator:
 
     def _handle(self, message: bytes) -> list[_Sent]:
         if message == _WAKE:
+            self._told.append(Told())
             return []
+        if message.startswith(_CONTROL):
+            return self._handle_control(message)
         if is_request(message):
             return self._handle_request(message)
         try:
-            outcome = self._registry.codec.decode_outcome(message)
+            outcome = decode_outcome(self.registry.codec, message)
         except DecodeError as error:
-            outcome = unreadable_outcome(message, error)
-            if outcome is None:
-                logger.error("coordinator %s: threw away an unreadable message: %s", self.id, error)
-                return []
+            self._told.append(Told())
+            logger.error("coordinator %s: threw away an unreadable message: %s", self.id, error)
+            return []
         run = self._runs.get(outcome.run)
-        return [] if run is None else self._settled(run, run.deliver(outcome))
+        if run is None:
+            self._told.append(Told(outcome.run))
+            return []
+        return self._settled(run, run.deliver(outcome), Told(run.id, run.epoch))
+
+    def _handle_control(self, message: bytes) -> list[_Sent]:
+        self._told.append(Told())
+        what, _, run_id = message[len(_CONTROL) :].decode(errors="replace").partition(" ")
+        run = self._runs.get(run_id)
+        if run is None:
+            self._to_recall[run_id] = None
+        elif what == "cancel":
+            return self._settled(run, run.cancel())
+        return []
 
     def _handle_request(self, message: bytes) -> list[_Sent]:
         try:
-            request = decode_request(self._registry.codec, message)
+            request = decode_request(self.registry.codec, message)
         except DecodeError as error:
+            self._told.append(Told())
             logger.error("coordinator %s: threw away an unreadable request: %s", self.id, error)
             return []
         run = self._runs.get(request.run)
-        return [] if run is None else self._settled(run, run.asked(request))
+        if run is None or not run.heeds(request):
+            self._told.append(Told())  # it is asked again
+            return []
+        return self._settled(run, run.asked(request), Told(run.id, run.epoch) if request.kind in _NOTED else Told())
 
     def _wake_runs(self) -> list[_Sent]:
         now = time.monotonic()
@@ -210,13 +370,25 @@ class Coordinator:
         while self._wanted:
             what, run = self._wanted.popleft()
             if what == "begin":
-                self._runs[run.id] = run
-                calls += self._settled(run, run.begin())
+                calls += self._begin(run)
             else:
                 calls += self._settled(run, run.cancel())
         return calls
 
-    def _settled(self, run: Run, calls: list[Call[Any]]) -> list[_Sent]:
+    def _begin(self, run: Run) -> list[_Sent]:
+        self._runs[run.id] = run
+        run.load()
+        if run.survives:
+            # Before the run writes to its thread: whoever begins it anew must not take that for what was there.
+            self._settled(run, [])
+            self._retrying(self._advance())
+        return self._settled(run, run.begin())
+
+    def _settled(self, run: Run, calls: list[Call[Any]], told: Told | None = None) -> list[_Sent]:
+        """What a run says, after it was told something; notes what it was told."""
+        if told is not None:
+            self._told.append(told if run.survives else Told())
+        self._told += [Told(run.id, run.epoch, note) for note in run.journal.take()]
         if run.ended:
             self._runs.pop(run.id, None)
         return [(run, call) for call in calls]
@@ -225,6 +397,8 @@ class Coordinator:
         return {run.queue for run in self._runs.values() if run.waiting}
 
     def _find_lost(self) -> list[_Sent]:
+        if not self._calm:
+            return []  # nobody could show signs of life
         sent: list[_Sent] = []
         asked: list[_Sent] = [(None, lost(queue, lease=LEASE)) for queue in self._queues()]
         for routes in (self._retrying(asked) if asked else None) or ():
@@ -240,23 +414,138 @@ class Coordinator:
         """Keep runs in Redis that have been silent for long, though they go on."""
         return [(run, renew(run.id)) for run in self._runs.values() if run.is_to_be_renewed(now)]
 
-    def _send(self, sent: list[_Sent], handled: int = 0) -> list[bytes]:
-        """Send what the runs want, drop the messages that were handled, and look at what has come: one round trip."""
+    # --- whose runs they are -------------------------------------------------------------------------------------
+
+    def _hold(self) -> Call[Any]:
+        about = {
+            "kind": "embedded" if self._service is None else "service",
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "runs": len(self._runs),
+            "queue": self._service or "",
+            "graphs": json.dumps(self.registry.fingerprints),
+        }
+        return hold(self.id, about)
+
+    def _beat(self) -> None:
+        """Show that it lives; take over what others have left behind; drop what others have taken."""
+        results = self._retrying([(None, self._hold())])
+        if results is None:
+            return
+        first, self._beaten = self._beaten == 0, time.monotonic()
+        held = results[0]
+        if isinstance(held, Exception):
+            logger.warning("coordinator %s could not show that it lives: %s", self.id, held)
+            return
+        if not held.unbroken and not first:
+            self._drop_what_others_have()
+        for dead in held.expired:
+            self._take_over(dead)
+
+    def _take_over(self, dead: str) -> None:
+        graphs = self.registry.fingerprints if self._service is not None else {}
+        taken = self._retrying([(None, take(dead, self.id, graphs, clients=self._service is not None))])
+        if taken is None:
+            return
+        if isinstance(taken[0], Exception):
+            logger.warning("coordinator %s could not take over from %s: %s", self.id, dead, taken[0])
+            return
+        if taken[0]:
+            logger.warning(
+                "coordinator %s takes over from %s, which shows no sign of life: %d runs", self.id, dead, len(taken[0])
+            )
+        self._to_recall.update(dict.fromkeys(taken[0]))
+
+    def _drop_what_others_have(self) -> None:
+        runs = list(self._runs.values())
+        calls: list[_Sent] = [(run, command("HMGET", keys.run(run.id), "coordinator", "epoch")) for run in runs]
+        for run, answer in zip(runs, (self._retrying(calls) if calls else None) or (), strict=False):
+            if not isinstance(answer, Exception) and answer[0] is not None and answer[0].decode() != self.id:
+                self._superseded(run)
+
+    def _superseded(self, run: Run) -> None:
+        logger.warning("coordinator %s: another has taken over run %s", self.id, run.id)
+        run.supersede()
+        self._runs.pop(run.id, None)
+
+    def _recall(self) -> list[_Sent]:
+        """Go on with runs that this coordinator holds, but does not know yet."""
+        wanted = [run_id for run_id in self._to_recall if run_id not in self._runs]
+        self._to_recall = {}
+        if not wanted:
+            return []
+        asked: list[_Sent] = [(None, recall(run_id, self.id)) for run_id in wanted]
+        # Behind them, so that what comes in between is seen twice and not missed.
+        answers = self._retrying([*asked, (None, command("LRANGE", self._inbox, 0, -1))])
+        if answers is None:
+            return []
+        *found, inbox = answers
+        if isinstance(inbox, Exception):
+            raise inbox
+        reported = self._reported(inbox)
+        calls: list[_Sent] = []
+        for recalled in found:
+            if isinstance(recalled, Exception):
+                raise recalled
+            if recalled is not None and not recalled.waits:
+                calls += self._recover(recalled, reported)
+        return calls
+
+    def _reported(self, inbox: Sequence[bytes]) -> dict[str, set[str]]:
+        """The tasks, by run, whose outcomes are in the inbox."""
+        reported: dict[str, set[str]] = {}
+        for message in inbox:
+            if message != _WAKE and not message.startswith(_CONTROL) and not is_request(message):
+                with suppress(DecodeError):  # it is reported when its turn comes
+                    outcome = decode_outcome(self.registry.codec, message)
+                    reported.setdefault(outcome.run, set()).add(outcome.task)
+        return reported
+
+    def _recover(self, recalled: Recalled, reported: dict[str, set[str]]) -> list[_Sent]:
+        if not recalled.survives or not recalled.journal:
+            return [(None, cancelled(recalled, self.id, self.registry.codec))]
+        try:
+            run = self._ordered(decode_order(self.registry.codec, recalled.journal[0]))
+        except Exception as error:
+            return [(None, cancelled(recalled, self.id, self.registry.codec, error))]
+        run.epoch = recalled.epoch
+        if len(recalled.journal) == 1:
+            return self._begin(run)
+        self._runs[run.id] = run
+        return self._settled(run, run.recover(recalled, reported.get(run.id, set())))
+
+    # --- talking to Redis ----------------------------------------------------------------------------------------
+
+    def _send(self, sent: list[_Sent]) -> list[bytes]:
+        """Send what the runs want, tell what was dealt with, and look at what has come: one round trip."""
         look: _Sent = (None, command("LRANGE", self._inbox, 0, BATCH - 1))
-        trim: list[_Sent] = []
-        if handled:
-            trim = [(None, command("LTRIM", self._inbox, handled, -1)), (None, self._inbox_lives_on())]
-        # The trim must not happen twice: where it may have happened, the messages that are left are handled again.
-        results = self._retrying([*sent, *trim, look], again=[*sent, look])
+        calls = [*self._advance(), *sent, look]
+        results = self._retrying(calls)
         if results is None:
             return []
-        for (run, _), result in zip(sent, results, strict=False):
+        for (run, _), result in zip(calls, results, strict=True):
             if isinstance(result, Exception):
                 self._refused(run, result)
+            elif run is not None and isinstance(result, Refusal):
+                self._overruled(run, result)
         arrived = results[-1]
         if isinstance(arrived, Exception):
             raise arrived
         return arrived or []
+
+    def _advance(self) -> list[_Sent]:
+        """Tells what was dealt with since this was last asked."""
+        told, self._told = self._told, []
+        if not told:
+            return []
+        self._batch += 1
+        return [(None, advance(self.id, self._batch, told))]
+
+    def _overruled(self, run: Run, refusal: Refusal) -> None:
+        if refusal is Refusal.SUPERSEDED and not run.superseded:
+            self._superseded(run)
+        elif refusal is Refusal.CANCELLED:
+            self._leftover += self._settled(run, run.cancel_anew())
 
     def _refused(self, run: Run | None, error: Exception) -> None:
         """Redis answered a call with an error: that ends the run that wanted it, and no other."""
@@ -265,21 +554,25 @@ class Coordinator:
         else:
             self._leftover += self._settled(run, run.give_up(error))
 
-    def _retrying(self, sent: list[_Sent], again: list[_Sent] | None = None) -> list[Any] | None:
-        """Send calls; while Redis is away `again` and again, each of which may be sent twice without harm.
+    def _retrying(self, sent: list[_Sent]) -> list[Any] | None:
+        """Send calls; while Redis is away again and again, each of which may be sent twice without harm.
 
         None if the coordinator is to stop before Redis is back.
         """
         while True:
             try:
-                results = try_all(self._client, [call for _, call in sent])
+                with self._calm.asking():
+                    results = try_all(self._client, [call for _, call in sent])
             except RedisError as error:
                 if not will_pass(error):
                     raise
                 if self._stopping:
                     return None
-                sent = sent if again is None else again
+                self._calm.failed()
                 time.sleep(self._backoff.failed(error))  # nothing to wait for but Redis itself
             else:
-                self._backoff.worked()
-                return results
+                refusal = next((one for one in results if isinstance(one, Exception) and is_refusal(one)), None)
+                if refusal is None or self._stopping:
+                    self._backoff.worked()
+                    return results
+                time.sleep(self._backoff.failed(refusal))  # it is full, say; what was not refused is only repeated

@@ -10,10 +10,22 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from random import Random
 from typing import Any, Final
 from uuid import uuid4
 
 from fleetgraph.channels.base import MISSING
+from fleetgraph.coordinator.journal import (
+    CACHED,
+    INSIDE,
+    LOADED,
+    WOKEN,
+    Journal,
+    built_checkpoint,
+    encode_order,
+    plain_checkpoint,
+)
+from fleetgraph.coordinator.workers import GRAPH_PATIENCE
 from fleetgraph.errors import EncodeError, FleetError, NotSupported, RunCancelled, TaskLost
 from fleetgraph.graph.compiled import CompiledGraph
 from fleetgraph.pregel.instructions import (
@@ -30,9 +42,10 @@ from fleetgraph.pregel.instructions import (
     SaveWrites,
     WakeLater,
 )
-from fleetgraph.pregel.machine import Machine
+from fleetgraph.pregel.machine import Checkpoint, Machine
 from fleetgraph.pregel.payloads import returned
-from fleetgraph.pregel.run import RunRequest
+from fleetgraph.pregel.repeatable import drawing_from
+from fleetgraph.pregel.run import CheckpointIds, RunRequest
 from fleetgraph.pregel.saving import CheckpointStore
 from fleetgraph.pregel.task import Task, Write
 from fleetgraph.pregel.tree import Tree
@@ -40,11 +53,12 @@ from fleetgraph.wire import keys
 from fleetgraph.wire.calling import Call, command
 from fleetgraph.wire.codec import Codec
 from fleetgraph.wire.events import RUN, End, encode_event
-from fleetgraph.wire.messages import Answer, GraphRef, Outcome, Request
+from fleetgraph.wire.messages import Answer, GraphRef, Order, Outcome, Request
+from fleetgraph.wire.ownership import Opened, Recalled, close_run, open_run, start_run
 from fleetgraph.wire.remote import serve_saver, serve_store
-from fleetgraph.wire.requests import CALL, DRAIN, RESUME, SAVER, STORE, encode_answer
-from fleetgraph.wire.tasks import RunFacts, to_message
-from fleetgraph.wire.transitions import Dispatch, Events, Mark, RunStatus, cancel, dispatch, publish_from_coordinator
+from fleetgraph.wire.requests import CALL, DRAIN, RESUME, SAVER, STORE, decode_request, encode_answer, is_request
+from fleetgraph.wire.tasks import RunFacts, decode_outcome, to_message
+from fleetgraph.wire.transitions import Dispatch, Events, Mark, RunStatus, dispatch, publish_from_coordinator
 
 MAX_ATTEMPTS: Final = 3
 """How often a task is given to a worker that then vanishes, before it is taken for what kills them."""
@@ -54,8 +68,8 @@ RENEWALS: Final = 3
 
 _STEP: Final = "step "
 
-_EPOCH: Final = 1
-"""An embedded coordinator never hands a run over, so its first epoch is its last."""
+ERROR_LENGTH: Final = 500
+"""Of the text of an error, as much as a run's record shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +80,8 @@ class Limits:
     """How long a run stays in Redis after its last event."""
     log_events: int
     """About how many messages its log keeps."""
+    patience: timedelta = GRAPH_PATIENCE
+    """How long a run waits for a worker that has its graph, while only others listen."""
 
     @property
     def seconds(self) -> int:
@@ -93,14 +109,35 @@ class Run:
     asynchronous: bool = False
     """Whether its caller is a coroutine."""
     id: str = field(default_factory=lambda: uuid4().hex)
+    survives: bool = False
+    """Whether it goes on with another coordinator when this one dies; else it is cancelled then."""
+    begun: float = field(default_factory=time.time)
+    """When it was ordered: Unix time, in seconds."""
+    thread_line: str = ""
+    """The key of the line that runs of its thread stand in; empty if they may run side by side."""
+    epoch: int = 1
+    """One more with each coordinator that takes it over: what those before it send is refused."""
     error: BaseException | None = None
     """What ended the run, as it was raised; None while it goes on and after success."""
     ended: bool = False
     unreachable: Exception | None = None
     """Why its readers will not hear how it ended."""
+    superseded: bool = False
+    """Whether another coordinator has it: then it has ended here, and goes on there."""
 
     def __post_init__(self) -> None:
-        self._store = CheckpointStore(self.request)
+        self.journal = Journal(self.codec, kept=self.survives)
+        # Whoever takes it over draws the same, since the same is drawn in the same places.
+        self._source = Random(self.id)
+        self._store = CheckpointStore(self.request, CheckpointIds(self.begun, self._source), self._source)
+        self._checkpoint: Checkpoint | None = None
+        self._unloaded: BaseException | None = None
+        self._replaying = False
+        """Whether it is told what was told to another coordinator before."""
+        self._saved = False
+        """Whether savers and caches have been told, then, too."""
+        self._arrived = 0
+        """How many items of its events Redis has from the coordinators before this one."""
         self._tree: Tree | None = None
         self._callers: dict[str, list[Request]] = {}
         """By task that was called, who waits for it."""
@@ -129,39 +166,142 @@ class Run:
 
     # --- what happens to it --------------------------------------------------------------------------------------
 
-    def record(self) -> list[Call[Any]]:
-        """Put it on record, unless it is; done by the caller's thread, while the coordinator's may begin it."""
-        return [
-            command("HSETNX", keys.run(self.id), "status", RunStatus.PENDING.value),
-            command("EXPIRE", keys.run(self.id), self.limits.seconds),
-        ]
+    def order(self) -> Order:
+        """What it takes to begin it anew."""
+        request, frame = self.request, self.request.frame
+        options = {
+            "context": frame.context,
+            "stream_mode": sorted(frame.modes),
+            "output_keys": _listed(request.output_keys),
+            "interrupt_before": _listed(request.interrupt_before),
+            "interrupt_after": _listed(request.interrupt_after),
+            "durability": request.durability,
+            "subgraphs": frame.subgraphs,
+        }
+        return Order(self.id, self.ref, self.queue, request.input, frame.config, options, self.asynchronous, self.begun)
+
+    def open(self, *, refuse: bool = False) -> Call[Opened]:
+        """Put it on record.
+
+        Args:
+            refuse: Whether not to wait while another run of its thread goes on.
+
+        Raises:
+            EncodeError: It is to survive its coordinator, and its input, config or context can't travel.
+        """
+        record: dict[str, str | int | float] = {
+            "graph": self.ref.name,
+            "fingerprint": self.ref.fingerprint,
+            "queue": self.queue,
+            "log_events": self.limits.log_events,
+            "survives": int(self.survives),
+        }
+        thread = self.request.config.get("configurable", {}).get("thread_id")
+        if thread is not None:
+            record["thread"] = str(thread)
+        return open_run(
+            self.id,
+            self.coordinator,
+            record,
+            retention=self.limits.retention,
+            thread=self.thread_line,
+            refuse=refuse,
+            order=encode_order(self.codec, self.order()) if self.survives else b"",
+        )
+
+    def load(self) -> None:
+        """Load the thread. What it finds has to be noted before `begin`, which writes to it."""
+        try:
+            self._checkpoint = self._loaded()
+        except BaseException as error:
+            self._unloaded = error
 
     def begin(self) -> list[Call[Any]]:
-        """Load the thread and start."""
-        opened = command(
-            "HSET",
-            keys.run(self.id),
-            *("status", RunStatus.RUNNING.value),
-            *("epoch", _EPOCH),
-            *("coordinator", self.coordinator),
-            *("graph", self.ref.name),
-            *("queue", self.queue),
-            *("created", time.time()),
-            *("retention", self.limits.seconds),
-            *("log_events", self.limits.log_events),
-        )
-        expiring = command("EXPIRE", keys.run(self.id), self.limits.seconds)
-        return [opened, expiring, *self._begin()]
+        """Start. The thread has to be loaded."""
+        return [start_run(self.id, self.epoch), *self._begin()]
+
+    def recover(self, recalled: Recalled, reported: set[str]) -> list[Call[Any]]:
+        """Go on with what another coordinator has begun.
+
+        Args:
+            recalled: What Redis has of it.
+            reported: The tasks whose outcomes have come, but are not in the journal yet: they are told later.
+        """
+        self.epoch = recalled.epoch
+        try:
+            self.journal = Journal(self.codec, kept=self.survives, entries=recalled.journal[1:])
+            return self._recover(recalled, reported)
+        except BaseException as error:
+            return self._abort(error)
+
+    def _recover(self, recalled: Recalled, reported: set[str]) -> list[Call[Any]]:
+        self._arrived = recalled.sent
+        self.load()
+        # What follows has been done before, but for events that may not have arrived; of the beginning nobody knows.
+        self._replaying, self._saved = True, bool(self.journal.told)
+        calls = self.begin()
+        self._saved = True
+        for told in self.journal.told:
+            calls += self._tell_again(told)
+        self._replaying = False
+        self._saved = False
+        if self.ended:
+            return calls
+        for task, attempt in recalled.outstanding.items():
+            if task in self._outstanding:
+                self._outstanding[task].attempt = attempt
+        never_sent = [
+            one for task, one in self._outstanding.items() if task not in recalled.outstanding and task not in reported
+        ]
+        return [*calls, self._dispatch(never_sent)] if never_sent else calls
+
+    def _tell_again(self, told: bytes | str) -> list[Call[Any]]:
+        if isinstance(told, str):
+            self._wakes = [(when, what) for when, what in self._wakes if what != told]
+            return self._wake(told)
+        if is_request(told):
+            return self.asked(decode_request(self.codec, told))
+        return self.deliver(decode_outcome(self.codec, told))
 
     def _begin(self) -> list[Call[Any]]:
         try:
             if self.request.config.get("callbacks"):
                 raise NotSupported("config['callbacks'] on a fleet: they are objects of this process")
-            machine = Machine(self._store.settings(), self._store.load())
-            self._tree = Tree(machine, subgraphs=self.request.frame.subgraphs)
-            return self._carry_out(self._tree.start(self.request.input))
+            if self._unloaded is not None:
+                raise self._unloaded
+            with drawing_from(self._source):
+                machine = Machine(self._store.settings(), self._checkpoint)
+                self._tree = Tree(machine, subgraphs=self.request.frame.subgraphs)
+                return self._carry_out(self._tree.start(self.request.input))
         except BaseException as error:
             return self._abort(error)
+
+    def _loaded(self) -> Checkpoint | None:
+        known = self.journal.recall(LOADED, "")
+        if known is not MISSING:
+            plain, self._store.newest = known
+            return built_checkpoint(plain)
+        checkpoint = self._store.load()
+        self.journal.note(LOADED, "", [plain_checkpoint(checkpoint), self._store.newest])
+        return checkpoint
+
+    def _loaded_inside(self, load: Load) -> Checkpoint | None:
+        known = self.journal.recall(INSIDE, load.task)
+        if known is not MISSING:
+            return built_checkpoint(known)
+        checkpoint = self._store.load_inside(load)
+        self.journal.note(INSIDE, load.task, plain_checkpoint(checkpoint))
+        return checkpoint
+
+    def _cached(self, tasks: list[Task]) -> dict[str, list[Write]]:
+        """What the cache has of tasks of one graph, by id."""
+        if self._replaying:
+            known = {task.id: self.journal.recall(CACHED, task.id) for task in tasks}
+            return {task: [tuple(write) for write in writes] for task, writes in known.items() if writes is not MISSING}
+        found = _cached(tasks)
+        for task, writes in found.items():
+            self.journal.note(CACHED, task, writes)
+        return found
 
     def deliver(self, outcome: Outcome) -> list[Call[Any]]:
         """A worker reported what became of a task."""
@@ -172,22 +312,27 @@ class Run:
         self._waiting_tasks.pop(outcome.task, None)
         self._reported = outcome
         try:
-            if outcome.error is not None:
-                instructions = tree.failed(outcome.task, outcome.error, outcome.writes or ())
-            else:
-                instructions = tree.finished(outcome.task, outcome.writes or [])
-            calls = self._carry_out(instructions)
+            with drawing_from(self._source):
+                if outcome.error is not None:
+                    instructions = tree.failed(outcome.task, outcome.error, outcome.writes or ())
+                else:
+                    instructions = tree.finished(outcome.task, outcome.writes or [])
+                calls = self._carry_out(instructions)
             if known is not None and outcome.task in self._callers:
                 calls += self._answer_callers(outcome.task, outcome.writes or [], outcome.error)
             return [*calls, *self._dispatch_next()]
         except BaseException as error:
             return self._abort(error)
 
-    def asked(self, request: Request) -> list[Call[Any]]:
-        """A running task asks something of its run."""
+    def heeds(self, request: Request) -> bool:
+        """Whether anybody waits for what the task does with the answer."""
         known = self._outstanding.get(request.task)
-        if self.ended or self._tree is None or known is None or known.attempt != request.attempt:
-            return []  # nobody waits for what it does with the answer
+        return not self.ended and known is not None and known.attempt == request.attempt
+
+    def asked(self, request: Request) -> list[Call[Any]]:
+        """A running task asks something of its run, which heeds it."""
+        if self.ended or self._tree is None:
+            return []
         try:
             match request.kind:
                 case kind if kind == CALL:
@@ -216,10 +361,9 @@ class Run:
         task, instructions = tree.called(request.task, index, call)
         if task is None:
             raise FleetError(f"{call.name} was called by a task of a run that is over")
-        if not task.writes and task.cache_key is not None and task.id not in self._outstanding:
-            key = (task.cache_key.ns, task.cache_key.key)
-            if found := task.frame.program.cache.get((key,)):
-                instructions += tree.finished(task.id, list(found[key]), cached=True)
+        unknown = not task.writes and task.id not in self._outstanding
+        if unknown and task.cache_key is not None and (found := self._cached([task])):
+            instructions += tree.finished(task.id, found[task.id], cached=True)
         calls = self._carry_out(instructions)
         if task.writes:
             return calls + self._answer(request, returned(task.writes))
@@ -241,6 +385,8 @@ class Run:
         return calls
 
     def _answer(self, request: Request, value: Any, error: BaseException | None = None) -> list[Call[Any]]:
+        if self._replaying:
+            return []  # what got lost is asked again
         where = f"graph {self.ref.name!r}, answer to a {request.kind} of task {request.task}"
         try:
             data = encode_answer(self.codec, Answer(request.number, value, error), where)
@@ -256,16 +402,22 @@ class Run:
 
     def wake(self, now: float) -> list[Call[Any]]:
         """Do what was put off until now."""
-        due = [task for when, task in self._wakes if when <= now]
-        self._wakes = [(when, task) for when, task in self._wakes if when > now]
+        due = [what for when, what in self._wakes if when <= now]
+        self._wakes = [(when, what) for when, what in self._wakes if when > now]
         calls: list[Call[Any]] = []
-        for task in due:
-            if not self.ended and self._tree is not None:
-                try:
-                    calls += self._carry_out(self._woken(self._tree, task))
-                except BaseException as error:
-                    calls += self._abort(error)
+        for what in due:
+            self.journal.note(WOKEN, what)
+            calls += self._wake(what)
         return calls
+
+    def _wake(self, what: str) -> list[Call[Any]]:
+        if self.ended or self._tree is None:
+            return []
+        try:
+            with drawing_from(self._source):
+                return self._carry_out(self._woken(self._tree, what))
+        except BaseException as error:
+            return self._abort(error)
 
     def lose(self, task_id: str, attempt: int) -> list[Call[Any]]:
         """The worker that held an attempt of a task has vanished: give the task to another one."""
@@ -284,10 +436,23 @@ class Run:
         """Somebody cancelled the run."""
         return [] if self.ended else self._end(RunStatus.CANCELLED, RunCancelled(f"run {self.id} was cancelled"))
 
+    def cancel_anew(self) -> list[Call[Any]]:
+        """Somebody cancelled the run while it was about to end otherwise, which its readers do not know."""
+        self.ended = False
+        return self.cancel()
+
+    def fail(self, error: Exception) -> list[Call[Any]]:
+        """There is no sense in going on with it."""
+        return self._abort(error)
+
     def give_up(self, error: Exception) -> list[Call[Any]]:
         """Redis refused a call of the run: its readers may not hear how it ended, but its tasks are called off."""
         self.unreachable = error
         return self._abort(error)
+
+    def supersede(self) -> None:
+        """Another coordinator has it."""
+        self.ended = self.superseded = True
 
     def is_to_be_renewed(self, now: float) -> bool:
         """Whether it is time to put off its expiry, by a monotonic clock; then not again for a while."""
@@ -338,9 +503,11 @@ class Run:
                         calls += [*self._publish(events), *dispatched]
                         events = []
                     case Load() as load:
-                        pending.extend(self._started.loaded(load.task, self._store.load_inside(load)))
+                        pending.extend(self._started.loaded(load.task, self._loaded_inside(load)))
                     case LookUp(tasks):
-                        pending.extendleft(reversed(self._started.looked_up(tasks, _cached(tasks))))
+                        pending.extendleft(reversed(self._started.looked_up(tasks, self._cached(tasks))))
+                    case CacheWrites() | SaveCheckpoint() | SaveWrites() if self._saved:
+                        pass  # it was done before the journal had what led to it
                     case CacheWrites(task, key, writes):
                         task.frame.program.cache.set({(key.ns, key.key): (writes, key.ttl)})
                     case WakeLater(task_id, seconds):
@@ -377,7 +544,9 @@ class Run:
         items = list(_merged(events))
         start = self._sent
         self._sent += len(items)
-        return [publish_from_coordinator(self.id, _EPOCH, items, start=start)]
+        if self._sent <= self._arrived:
+            return []
+        return [publish_from_coordinator(self.id, self.epoch, items, start=start)]
 
     def _dispatch_next(self) -> list[Call[Any]]:
         """Give workers the tasks that wait, as many as the run may have running at once."""
@@ -389,13 +558,13 @@ class Run:
             return []
         started = [_Outstanding(self._backlog.popleft()) for _ in range(count)]
         self._outstanding.update((one.task.id, one) for one in started)
-        return [self._dispatch(started)]
+        return [] if self._replaying else [self._dispatch(started)]
 
     def _dispatch(self, started: list[_Outstanding]) -> Call[Any]:
         self._batches += 1
         return dispatch(
             self.id,
-            _EPOCH,
+            self.epoch,
             self.queue,
             self.coordinator,
             [
@@ -430,16 +599,34 @@ class Run:
             last = self._event(RUN, shown, None)
         except EncodeError:  # readers elsewhere get its text; the caller in this process has the error itself
             last = self._event(RUN, End(status.value).payload() | {"error": repr(error)}, None)
-        calls: list[Call[Any]] = []
-        if self._outstanding:
-            calls.append(cancel(self.queue, self.id))
-            self._outstanding.clear()
-        return [
-            *calls,
-            command("HSET", keys.run(self.id), "status", status.value),
-            *self._publish([*(events or []), Events(1, last)]),
-            command("DEL", keys.tasks(self.id), keys.seen(self.id), keys.sent(self.id)),
-        ]
+        self._outstanding.clear()
+        items = list(_merged([*(events or []), Events(1, last)]))
+        # The text of an error may tell what the state holds, which is not to be read where that is encrypted.
+        text = "" if error is None else type(error).__name__
+        if error is not None and not self.codec.encrypts:
+            text = f"{text}: {error}"[:ERROR_LENGTH]
+        return [close_run(self.id, self.epoch, self.coordinator, self.queue, status, items, error=text)]
+
+
+def cancelled(recalled: Recalled, coordinator: str, codec: Codec, error: Exception | None = None) -> Call[Any]:
+    """Ends a run that nobody can go on with: it was to end with its coordinator, or can't be begun anew."""
+    status = RunStatus.CANCELLED if error is None else RunStatus.ERROR
+    shown = error or RunCancelled(f"run {recalled.run} was cancelled: the process that coordinated it has died")
+    end = encode_event(codec, RUN, (), "", 0, time.time(), End(status.value, shown).payload())
+    return close_run(
+        recalled.run,
+        recalled.epoch,
+        coordinator,
+        recalled.queue,
+        status,
+        [Events(1, end)],
+        error="" if error is None else type(error).__name__,
+    )
+
+
+def _listed(names: Any) -> Any:
+    """Names as a message holds them: one, or a list."""
+    return names if names is None or isinstance(names, str) else list(names)
 
 
 def _merged(events: Iterable[Events]) -> Iterable[Events]:

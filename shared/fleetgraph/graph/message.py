@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypedDict, cast, overload
 
 from fleetgraph.pregel.context import current
+from fleetgraph.pregel.repeatable import new_uuid
 
 if TYPE_CHECKING:
     from langchain_core.messages import AnyMessage
@@ -101,7 +101,7 @@ def _coerced(messages: Any) -> list[Any]:
         listed = [library.message_chunk_to_message(message) for message in library.convert_to_messages(listed)]
     for message in listed:
         if message.id is None:
-            message.id = str(uuid.uuid4())
+            message.id = str(new_uuid())
     return listed
 
 

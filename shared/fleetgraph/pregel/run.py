@@ -8,7 +8,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from random import Random
+from typing import TYPE_CHECKING, Any, Final
 
 from fleetgraph.pregel.task import Frame
 from fleetgraph.stream.chunks import ChunkFormat
@@ -68,14 +69,54 @@ def now() -> str:
 _last_id_time = 0
 _last_id_lock = threading.Lock()
 
+_UUID_EPOCH: Final = 0x01B21DD213814000
+"""1582-10-15, from which UUIDs count, in 100 ns before 1970."""
 
-def new_checkpoint_id() -> str:
-    """A UUID of version 6: sorts by the time it was made, and is never made twice by one process."""
+
+def new_checkpoint_id(after: str = "") -> str:
+    """A UUID of version 6: sorts by the time it was made, and is never made twice by one process.
+
+    Args:
+        after: A checkpoint id that it has to sort behind, though the clock may say otherwise.
+    """
     global _last_id_time
-    ticks = time.time_ns() // 100 + 0x01B21DD213814000  # since 1582-10-15, in 100 ns, as UUIDs count
+    ticks = max(time.time_ns() // 100 + _UUID_EPOCH, _ticks(after) + 1)
     with _last_id_lock:
         ticks = _last_id_time = max(ticks, _last_id_time + 1)
-    random = int.from_bytes(os.urandom(8))
+    return _uuid6(ticks, int.from_bytes(os.urandom(8)))
+
+
+class CheckpointIds:
+    """Checkpoint ids of one run, each sorting behind the one before: the same again for the same run.
+
+    Args:
+        begun: When the run was ordered: Unix time, in seconds.
+        source: What their random part is drawn from.
+    """
+
+    def __init__(self, begun: float, source: Random) -> None:
+        self._ticks = int(begun * 10_000_000) + _UUID_EPOCH
+        self._source = source
+
+    @property
+    def bound(self) -> str:
+        """What those that were made until now sort before, and those that will be made behind."""
+        return _uuid6(self._ticks + 1, 0)
+
+    def __call__(self, after: str = "") -> str:
+        self._ticks = max(self._ticks, _ticks(after)) + 1
+        return _uuid6(self._ticks, self._source.getrandbits(64))
+
+
+def _ticks(checkpoint_id: str) -> int:
+    """The time in a UUID of version 6; 0 for what is none."""
+    digits = checkpoint_id.replace("-", "")
+    if len(digits) != 32 or digits[12] != "6":
+        return 0
+    return int(digits[:12], 16) << 12 | int(digits[13:16], 16)
+
+
+def _uuid6(ticks: int, random: int) -> str:
     value = (ticks >> 12) << 80 | 0x6 << 76 | (ticks & 0xFFF) << 64 | 0b10 << 62 | random & ((1 << 62) - 1)
     text = f"{value:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from random import Random
+from typing import Any, Final
 
 from fleetgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
 from fleetgraph.pregel.instructions import Load, SaveCheckpoint, SaveWrites
 from fleetgraph.pregel.labels import TASK_METADATA
 from fleetgraph.pregel.machine import Checkpoint, Settings
-from fleetgraph.pregel.run import RunRequest, new_checkpoint_id, now
+from fleetgraph.pregel.run import CheckpointIds, RunRequest, new_checkpoint_id, now
+
+_VERSION: Final = re.compile(r"\d{32}\.\S+")
+"""The versions that LangGraph's savers and ours make: a count, and a random fraction that tells branches apart."""
 
 
 class CheckpointStore:
-    """One run's view of its saver; without a saver everything is a no-op."""
+    """One run's view of its saver; without a saver everything is a no-op.
 
-    def __init__(self, request: RunRequest) -> None:
+    Args:
+        request: The run.
+        ids: Makes the ids of checkpoints, where the run may have to be told everything again.
+        source: What channel versions draw their random part from, in that case.
+    """
+
+    def __init__(self, request: RunRequest, ids: CheckpointIds | None = None, source: Random | None = None) -> None:
         self._request = request
+        self._ids = ids
+        self._make_id: Callable[[str], str] = ids or new_checkpoint_id
+        self._source = source
+        self.newest = ""
+        """The thread's newest checkpoint, as far as it is known: the run's own sort behind it."""
         self._saver: BaseCheckpointSaver | None = request.checkpointer
         self._config = self._named(request.config)
 
@@ -36,7 +52,7 @@ class CheckpointStore:
             modes=request.frame.modes,
             output_keys=request.output_keys,
             saving=saving,
-            new_id=new_checkpoint_id,
+            new_id=lambda: self._make_id(self.newest),
             now=now,
             interrupt_before=request.interrupt_before,
             interrupt_after=request.interrupt_after,
@@ -48,17 +64,28 @@ class CheckpointStore:
 
     def _next_version(self, current: Any) -> Any:
         assert self._saver is not None
-        return self._saver.get_next_version(current, None)
+        version = self._saver.get_next_version(current, None)
+        if self._source is not None and isinstance(version, str) and _VERSION.fullmatch(version):
+            version = f"{version.partition('.')[0]}.{self._source.random():016}"
+        return version
+
+    def _note_newest(self, found: CheckpointTuple | None) -> None:
+        if found is not None:
+            self.newest = max(self.newest, found.checkpoint["id"])
 
     def load(self) -> Checkpoint | None:
         """Where the thread stands."""
         if self._saver is None:
             return None
         config = self._starting_config()
+        if (before := self._request.frame.before) is not None:
+            return self.load_inside(Load("", config, before))
         saved = self._saver.get_tuple(config)
+        self._note_newest(saved)
         superseded = False
         if saved is not None and config["configurable"].get("checkpoint_id"):
             latest = self._saver.get_tuple(_without_id(config))
+            self._note_newest(latest)
             superseded = latest is not None and latest.checkpoint["id"] != saved.checkpoint["id"]
         return _checkpoint(config, saved, superseded)
 
@@ -67,10 +94,14 @@ class CheckpointStore:
         if self._saver is None:
             return None
         config = self._starting_config()
+        if (before := self._request.frame.before) is not None:
+            return await self.aload_inside(Load("", config, before))
         saved = await self._saver.aget_tuple(config)
+        self._note_newest(saved)
         superseded = False
         if saved is not None and config["configurable"].get("checkpoint_id"):
             latest = await self._saver.aget_tuple(_without_id(config))
+            self._note_newest(latest)
             superseded = latest is not None and latest.checkpoint["id"] != saved.checkpoint["id"]
         return _checkpoint(config, saved, superseded)
 
@@ -86,6 +117,10 @@ class CheckpointStore:
         config = self._named(load.config)
         if load.before is None:
             saved = self._saver.get_tuple(config)
+            if saved is not None and self._ids is not None and saved.checkpoint["id"] > self._ids.bound:
+                # What this run saved, told the same by a coordinator that died, has not been saved yet.
+                before = {"configurable": {"checkpoint_id": self._ids.bound}}
+                saved = next(self._saver.list(_without_id(config), before=before, limit=1), None)
             superseded = False
             if saved is not None and config["configurable"].get("checkpoint_id"):
                 latest = self._saver.get_tuple(_without_id(config))

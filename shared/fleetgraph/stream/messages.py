@@ -13,8 +13,8 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
-from uuid import uuid4
 
+from fleetgraph.pregel.repeatable import new_uuid
 from fleetgraph.types import Command
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def returned(value: Any) -> list[Any]:
     found = [message for update in _updates_in(value) for message in _in_update(update, kinds)]
     for message in found:
         if message.id is None:
-            message.id = str(uuid4())
+            message.id = str(new_uuid())
     return found
 
 

@@ -103,8 +103,9 @@ def load(redis: Redis) -> None:
 
 
 _SCRIPTS = (
-    "publish", "dispatch", "claim", "adopt", "give_back", "finish", "heartbeat", "lost", "cancel", "renew",
-)  # fmt: skip
+    *("publish", "dispatch", "claim", "adopt", "give_back", "finish", "ask", "heartbeat", "lost", "cancel", "renew"),
+    *("open", "start", "close", "advance", "hold", "take", "recall", "retire"),
+)
 
 _TEMPLATES = {
     "run": keys.run("%s"),
@@ -112,6 +113,8 @@ _TEMPLATES = {
     "seen": keys.seen("%s"),
     "sent": keys.sent("%s"),
     "tasks": keys.tasks("%s"),
+    "journal": keys.journal("%s"),
+    "thread": keys.thread("%s", "%s"),
     "inbox": keys.inbox("%s"),
     "leases": keys.leases("%s"),
     "queue": keys.rq_queue("%s"),

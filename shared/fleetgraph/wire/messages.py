@@ -89,3 +89,21 @@ class Answer:
     number: int
     value: Any
     error: BaseException | None
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Client → coordinator: begin a run. Kept with the run, so that whoever takes it over can begin it anew."""
+
+    run: str
+    graph: GraphRef
+    queue: str
+    """Where its tasks go."""
+    input: Any
+    config: Mapping[str, Any]
+    options: Mapping[str, Any]
+    """Further arguments of `graph.stream`, by name: see `fleetgraph.graph.compiled.Asked`."""
+    asynchronous: bool
+    """Whether its caller is a coroutine."""
+    begun: float
+    """When it was ordered: Unix time, in seconds, by the clock of the process that did."""

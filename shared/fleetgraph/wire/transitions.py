@@ -11,7 +11,7 @@ may be run again: no event is doubled and no outcome accepted twice.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum, StrEnum
@@ -190,24 +190,31 @@ def publish_from_coordinator(
 ) -> Call[int | Refusal]:
     """The coordinator that holds a run appends events to its log, and publishes them as one message.
 
-    `start` is how many items it sent in this epoch before; None if it never sends any again whose answer got
+    `start` is how many items the run's coordinators sent before; None if it never sends any again whose answer got
     lost. Gives the run's last seq; or SUPERSEDED if the run has a higher epoch.
     """
-    return _publish(run, "", epoch, f"coordinator:{epoch}", "" if start is None else start, items)
+    return _publish(run, "", epoch, "coordinator", "" if start is None else start, items)
 
 
 def _publish(
     run: str, task: str, fence: int, sender: str, start: int | str, items: Sequence[Events]
 ) -> Call[int | Refusal]:
     args: list[Value] = [keys.events(run), task, fence, sender, start, seconds(RETENTION), LOG_EVENTS]
-    for item in items:
-        args += (item.number, item.mark.value, item.message_id, item.blob)
+    args += item_words(items)
     return script(
         "publish",
         (keys.run(run), keys.log(run), keys.seen(run), keys.tasks(run), keys.sent(run)),
         args,
         lambda answer: answer if isinstance(answer, int) else Refusal(answer),
     )
+
+
+def item_words(items: Sequence[Events]) -> list[Value]:
+    """Items of events as the scripts take them."""
+    words: list[Value] = []
+    for item in items:
+        words += (item.number, item.mark.value, item.message_id, item.blob)
+    return words
 
 
 # --- the coordinator's -------------------------------------------------------------------------------------
@@ -261,7 +268,7 @@ def lost(queue: str, *, lease: timedelta = LEASE, limit: int = 1000) -> Call[lis
     """
     return script(
         "lost",
-        (keys.leases(queue), keys.rq_intermediate(queue), keys.rq_started(queue)),
+        (keys.leases(queue), keys.rq_intermediate(queue), keys.rq_started(queue), keys.rq_queue(queue)),
         (lease.total_seconds(), seconds(keys.LEASES_TTL), limit),
         lambda answer: [route for text in answer if (route := Route.parse(text))],
     )
@@ -278,12 +285,13 @@ def renew(run: str) -> Call[bool]:
 def cancel(queue: str, run: str) -> Call[int | None]:
     """Cancel a run: its waiting tasks vanish from the queue, and what its running ones do no longer counts.
 
-    Gives the number of tasks that were outstanding; None if the run is over, or not known.
+    Its coordinator is told, and ends it. Gives the number of tasks that were outstanding; None if the run is over, or
+    not known. `queue` is that of a run that does not say.
     """
     return script(
         "cancel",
         (keys.run(run), keys.tasks(run)),
-        (queue, run, seconds(RETENTION)),
+        (queue, run, seconds(RETENTION), seconds(keys.INBOX_TTL)),
         lambda answer: None if answer == -1 else answer,
     )
 
@@ -299,11 +307,12 @@ def claim(
     *,
     lease: timedelta = LEASE,
     announce: bool,
+    graphs: Mapping[str, str] | None = None,
 ) -> Call[list[Claim]]:
     """Give a worker the jobs it popped itself, and its share of those that wait, up to `count`.
 
-    `announce` says that it was idle, which RQ then records as busy. Jobs that nobody waits for any longer are
-    dropped.
+    `announce` says that it was idle, which RQ then records as busy. `graphs` are those it has, name → fingerprint: tasks
+    of others are left to other workers. Jobs that nobody waits for any longer are dropped.
     """
     return script(
         "claim",
@@ -315,6 +324,7 @@ def claim(
             seconds(EXECUTION_TTL),
             int(announce),
             count,
+            _lines(graphs),
             *popped,
         ),
         _claims,
@@ -339,6 +349,11 @@ def give_back(queue: str, job: str) -> Call[bool]:
     )
 
 
+def ask(run: str, coordinator: str, request: bytes) -> Call[None]:
+    """Send what a task asks to the coordinator that holds its run, which may be another than dispatched the task."""
+    return script("ask", (keys.run(run),), (coordinator, request, seconds(keys.INBOX_TTL)), lambda _: None)
+
+
 def finish(
     queue: str,
     worker: str,
@@ -351,6 +366,7 @@ def finish(
     last: bool = False,
     count: int = 0,
     lease: timedelta = LEASE,
+    graphs: Mapping[str, str] | None = None,
 ) -> Call[Finished | Refusal]:
     """End an attempt of a task: its outcome goes to the coordinator if the attempt is still the current one.
 
@@ -365,6 +381,7 @@ def finish(
         last: Whether the worker probably runs nothing else, and becomes idle unless it gets more.
         count: How many more tasks the worker takes.
         lease: That of those.
+        graphs: What those may be of, name → fingerprint.
     """
     route = claimed.route or Route("", "", 0, "")
     return script(
@@ -399,6 +416,7 @@ def finish(
             lease.total_seconds(),
             seconds(EXECUTION_TTL),
             count,
+            _lines(graphs),
         ),
         lambda answer: Refusal(answer) if isinstance(answer, bytes) else Finished(answer[0] == 1, _claims(answer[1])),
     )
@@ -442,6 +460,10 @@ def heartbeat(
         args,
         lambda answer: Heartbeat(answer[0] == 1, answer[1] == 1, frozenset(job.decode() for job in answer[2:])),
     )
+
+
+def _lines(graphs: Mapping[str, str] | None) -> str:
+    return "\n".join(f"{fingerprint} {name}" for name, fingerprint in (graphs or {}).items())
 
 
 def _claims(answer: Any) -> list[Claim]:

@@ -86,7 +86,7 @@ class Asking:
             self._number += 1
             number = self._number
         request = Request(route.run, route.task, route.attempt, self._worker, number, kind, payload)
-        question = Question(keys.inbox(route.inbox), encode_request(self._registry.codec, request, where))
+        question = Question(route, encode_request(self._registry.codec, request, where))
         with self._changed:
             self._due[number] = _Asked(question, future, owner, time.monotonic())
             if self._thread is None:

@@ -18,9 +18,9 @@ from typing import Any, Protocol
 import redis
 
 from fleetgraph.errors import FleetError
-from fleetgraph.wire.calling import Call, command, try_all
+from fleetgraph.wire.calling import Call, try_all
 from fleetgraph.wire.outages import Backoff, is_refusal, persistently
-from fleetgraph.wire.transitions import Events, Finished, Refusal, Route, publish_from_task
+from fleetgraph.wire.transitions import Events, Finished, Refusal, Route, ask, publish_from_task
 
 logger = logging.getLogger(__name__)
 
@@ -77,8 +77,7 @@ class Finish(Protocol):
 class Question:
     """What an attempt asks of its run, to be sent after the events it has emitted."""
 
-    inbox: str
-    """The key of its coordinator's inbox."""
+    route: Route
     request: bytes
 
 
@@ -89,7 +88,8 @@ class _QuestionStep:
         self._question = question
 
     def call(self) -> Call[Any]:
-        return command("RPUSH", self._question.inbox, self._question.request)
+        route = self._question.route
+        return ask(route.run, route.inbox, self._question.request)
 
     def settle(self, result: Any) -> bool:
         """Take the answer; tells whether the step is over. What gets lost is asked again by whoever waits."""

@@ -25,6 +25,7 @@
 -- ARGV[14] 1 if the worker probably runs nothing else
 -- ARGV[15] lease (seconds)     ARGV[16] seconds after which RQ takes an execution for dead
 -- ARGV[17] how many tasks to take from the queue
+-- ARGV[18] `<fingerprint> <name>` of each graph the worker has, one a line; '' if it takes whatever comes
 --
 -- Answers {1 if the outcome was accepted, the next tasks as claim answers them}; or 'incomplete' if not all that the
 -- sender sent has arrived: then nothing was done.
@@ -33,6 +34,7 @@ local queue, worker, job, task, sender = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARG
 local settle, failure, failure_ttl = ARGV[11] == '1', ARGV[12], ARGV[13]
 
 --@use clock
+--@use draw
 --@use claim
 local accepted = 0
 if task ~= '' and redis.call('HGET', tasks, task) == ARGV[5] then
@@ -83,7 +85,7 @@ local claimed = {}
 if tonumber(ARGV[17]) > 0 then
   claimed = claim({
     queue = queue, worker = worker, lease = ARGV[15], execution_ttl = ARGV[16], announce = false,
-  }, redis.call('LPOP', KEYS[5], ARGV[17]) or {})
+  }, draw(queue, ARGV[18], {}, tonumber(ARGV[17])))
 end
 if settle and ARGV[14] == '1' and redis.call('EXISTS', executions) == 0 then
   redis.call('HSET', KEYS[9], 'state', 'idle')

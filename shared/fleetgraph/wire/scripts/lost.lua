@@ -3,7 +3,8 @@
 -- KEYS[1] leases                 sorted set  job id → end of lease
 -- KEYS[2] rq intermediate queue  list        ids of jobs that workers popped
 -- KEYS[3] rq started             sorted set  `<job>:<execution>` → when it may be taken for dead
--- further ones: rq job
+-- KEYS[4] rq queue               list        ids of waiting jobs
+-- further ones: rq job, tasks
 --
 -- ARGV[1] lease (seconds)
 -- ARGV[2] leases ttl (seconds)
@@ -31,7 +32,11 @@ end
 local lost = {}
 for _, job in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', seconds(now()), 'LIMIT', 0, ARGV[3])) do
   local record = redis.call('HMGET', key.job:format(job), 'status', 'fleetgraph')
-  if record[2] and (record[1] == 'started' or record[1] == 'queued') then
+  local run, task, attempt = string.match(record[2] or '', '^(%S+) (%S+) (%S+) ')
+  -- Its status may be anything: RQ's maintenance, on a host whose clock is wrong, takes those that run for dead. One
+  -- that waits was given back.
+  local waits = record[1] == 'queued' and redis.call('LPOS', KEYS[4], job)
+  if run and not waits and redis.call('HGET', key.tasks:format(run), task) == attempt then
     table.insert(lost, record[2])
   else
     redis.call('ZREM', KEYS[1], job)

@@ -1,0 +1,220 @@
+"""A coordinator dies in any of its round trips; another goes on with its runs: nothing is lost, nothing done twice."""
+
+from __future__ import annotations
+
+import operator
+from collections import Counter
+from collections.abc import Iterator
+from typing import Annotated, Any, TypedDict
+
+import pytest
+import redis
+
+from fleetgraph.checkpoint.memory import InMemorySaver
+from fleetgraph.checkpoint.redis import RedisSaver
+from fleetgraph.config import get_stream_writer
+from fleetgraph.coordinator import Coordinator, Limits
+from fleetgraph.func import task
+from fleetgraph.graph import END, START, StateGraph
+from fleetgraph.graph.compiled import Asked
+from fleetgraph.lookup import GraphRegistry
+from fleetgraph.types import RetryPolicy, Send
+from fleetgraph.wire import keys
+from fleetgraph.wire.connection import connect
+from fleetgraph.wire.events import RUN, decode_message
+from fleetgraph.wire.messages import GraphRef
+from fleetgraph.wire.transitions import LOG_EVENTS, RETENTION
+from fleetgraph.worker import FleetWorker
+from tests.coordinator.crashing import CrashingRedis, When
+from tests.waiting import wait_until
+
+QUEUE = "q"
+MODES = ["values", "updates", "custom", "tasks"]
+ran: Counter[str] = Counter()
+
+
+class State(TypedDict):
+    log: Annotated[list[str], operator.add]
+    total: Annotated[int, operator.add]
+
+
+class Item(TypedDict):
+    number: int
+
+
+def first(state: State) -> dict[str, Any]:
+    ran["first"] += 1
+    get_stream_writer()("first runs")
+    return {"log": ["first"]}
+
+
+def spread(state: State) -> list[Send]:
+    return [Send("item", {"number": number}) for number in range(3)]
+
+
+def item(state: Item) -> dict[str, Any]:
+    ran[f"item {state['number']}"] += 1
+    return {"total": state["number"]}
+
+
+@task
+def double(number: int) -> int:
+    ran["double"] += 1
+    return 2 * number
+
+
+def calling(state: State) -> dict[str, Any]:
+    return {"total": double(state["total"]).result()}
+
+
+def flaky(state: State) -> dict[str, Any]:
+    ran["flaky"] += 1
+    if ran["flaky"] == 1:
+        raise ConnectionError("the first time")
+    return {"log": ["flaky"]}
+
+
+inner = (
+    StateGraph(State)
+    .add_node(flaky)
+    .add_node("deep", lambda state: {"log": ["deep"]})
+    .add_edge(START, "flaky")
+    .add_edge("flaky", "deep")
+    .compile()
+)
+
+builder = (
+    StateGraph(State)
+    .add_node(first)
+    .add_node("item", item)
+    .add_node(calling)
+    .add_node("child", inner, retry_policy=RetryPolicy(initial_interval=0.01, jitter=False))
+    .add_edge(START, "first")
+    .add_conditional_edges("first", spread, ["item"])
+    .add_edge("item", "calling")
+    .add_edge("calling", "child")
+    .add_edge("child", END)
+)
+
+
+class Stage:
+    """A worker in a thread, and coordinators that may die."""
+
+    def __init__(self, url: str, saver: Any) -> None:
+        self.url = url
+        self.graph = builder.compile(checkpointer=saver)
+        self.registry = GraphRegistry()
+        self.registry.add_graph(self.graph, "stage:graph")
+        self.ref = GraphRef("stage:graph", self.graph.program.fingerprint)
+        self.client = connect(url)
+        self.worker = FleetWorker(QUEUE, connect(url), self.registry, concurrency=4)
+        self.stop = self.worker.start_in_thread()
+        self.coordinators: list[Coordinator] = []
+
+    def coordinator(self, client: redis.Redis | None = None) -> Coordinator:
+        made = Coordinator(client or connect(self.url), self.registry, Limits(RETENTION, LOG_EVENTS), service=QUEUE)
+        self.coordinators.append(made)
+        return made
+
+    def submit(self, coordinator: Coordinator) -> str:
+        asked = Asked(stream_mode=MODES, subgraphs=True)
+        request = self.graph._request({"log": ["input"], "total": 1}, {"configurable": {"thread_id": "1"}}, asked)
+        run = coordinator.new_run(self.graph, self.ref, QUEUE, request, asynchronous=False, survives=True)
+        coordinator.submit(run)
+        return run.id
+
+    def ended(self, run: str) -> bool:
+        return self.client.hget(keys.run(run), "ended") is not None
+
+    def events(self, run: str) -> list[Any]:
+        found = [
+            event
+            for _, fields in self.client.xrange(keys.log(run))
+            for event in decode_message(self.registry.codec, fields[b"m"])
+        ]
+        assert [event.seq for event in found] == list(range(1, len(found) + 1))
+        return found
+
+    def close(self) -> None:
+        for coordinator in self.coordinators:
+            coordinator.close()
+        self.stop()
+
+
+def told(events: list[Any]) -> Counter[str]:
+    """What events tell, whatever the ids in it and the order of parallel tasks."""
+    return Counter(f"{e.mode} {[part.partition(':')[0] for part in e.ns]} {shown(e.payload)}" for e in events)
+
+
+def shown(payload: Any) -> Any:
+    if isinstance(payload, dict) and "triggers" in payload:
+        return {"starts": payload["name"], "input": payload["input"]}
+    if isinstance(payload, dict) and "result" in payload:
+        return {"ended": payload["name"], "result": payload["result"], "error": payload["error"]}
+    return payload
+
+
+@pytest.fixture
+def stage(request: pytest.FixtureRequest, redis_url: str) -> Iterator[Stage]:
+    ran.clear()
+    saver = {"none": lambda: None, "memory": InMemorySaver, "redis": lambda: RedisSaver(redis_url)}[request.param]()
+    stage = Stage(redis_url, saver)
+    yield stage
+    stage.close()
+
+
+def expected(stage: Stage) -> tuple[list[Any], int]:
+    """What an undisturbed run streams, and how many round trips its coordinator makes."""
+    client = CrashingRedis.plan(stage.url, 0, When.AFTER)
+    run = stage.submit(stage.coordinator(client))
+    wait_until(lambda: stage.ended(run), 20, "the run's end")
+    ran.clear()
+    if isinstance(stage.graph.checkpointer, RedisSaver | InMemorySaver):
+        stage.graph.checkpointer.delete_thread("1")
+    return stage.events(run), client.trips
+
+
+@pytest.mark.parametrize(
+    ("stage", "when"),
+    [
+        *[("none", when) for when in When],
+        ("memory", When.HALF),
+        ("redis", When.BEFORE),
+        ("redis", When.AFTER),
+    ],
+    indirect=["stage"],
+)
+def test_whenever_a_coordinator_dies_another_goes_on(stage: Stage, when: When) -> None:
+    undisturbed, trips = expected(stage)
+    assert trips > 5
+    died = 0
+    for fatal in range(1, trips + 3):
+        ran.clear()
+        client = CrashingRedis.plan(stage.url, fatal, when)
+        doomed = stage.coordinator(client)
+        run = stage.submit(doomed)
+        wait_until(lambda: client.dead or stage.ended(run), 20, "the coordinator's death")
+        died += client.dead
+        stage.client.zadd(keys.coordinators(), {doomed.id: 0})
+        heir = stage.coordinator()
+        heir.start()
+        wait_until(lambda: stage.ended(run), 20, f"the end of the run whose coordinator died in round trip {fatal}")
+        heir.close()
+
+        events = stage.events(run)
+        where = f"died {when.value} round trip {fatal} of {trips}"
+        assert told(events) == told(undisturbed), where
+        assert [e.payload for e in events if e.mode == "values"] == [
+            e.payload for e in undisturbed if e.mode == "values"
+        ], where
+        assert [e.mode for e in events].count(RUN) == 1, where
+        assert ran == {"first": 1, "item 0": 1, "item 1": 1, "item 2": 1, "double": 1, "flaky": 2}, where
+        if stage.graph.checkpointer:
+            config = {"configurable": {"thread_id": "1"}}
+            history = list(stage.graph.get_state_history(config))
+            assert [state.values for state in reversed(history)][1:] == [
+                e.payload for e in undisturbed if e.mode == "values" and not e.ns
+            ], where
+            assert len({state.config["configurable"]["checkpoint_id"] for state in history}) == len(history) == 6, where
+            stage.graph.checkpointer.delete_thread("1")
+    assert died > 5
