@@ -64,3 +64,35 @@ class CrashingRedis(redis.Redis):
 
         pipe.execute = execute
         return pipe
+
+
+class SleepingRedis(redis.Redis):
+    """Falls asleep in a round trip of the coordinator's that ends a superstep, and notes what it is answered then."""
+
+    asleep: threading.Event
+    wake: threading.Event
+    refused: set[Any]
+
+    @classmethod
+    def plan(cls, url: str) -> SleepingRedis:
+        client = cls.from_url(url)
+        client.asleep, client.wake, client.refused = threading.Event(), threading.Event(), set()
+        return client
+
+    def pipeline(self, transaction: bool = True, shard_hint: Any = None) -> Any:
+        pipe = super().pipeline(transaction, shard_hint)
+        send = pipe.execute
+
+        def execute(raise_on_error: bool = True) -> Any:
+            stack: list[Any] = pipe.command_stack
+            effects = len(stack) > 3 and threading.current_thread().name == "fleetgraph-coordinator"
+            if effects and not self.asleep.is_set():
+                self.asleep.set()
+                assert self.wake.wait(30)
+                results = send(raise_on_error)
+                self.refused |= {one for one in results if isinstance(one, bytes)}
+                return results
+            return send(raise_on_error)
+
+        pipe.execute = execute
+        return pipe

@@ -25,7 +25,7 @@ from fleetgraph.wire.events import RUN, decode_message
 from fleetgraph.wire.messages import GraphRef
 from fleetgraph.wire.transitions import LOG_EVENTS, RETENTION
 from fleetgraph.worker import FleetWorker
-from tests.coordinator.crashing import CrashingRedis, When
+from tests.coordinator.crashing import CrashingRedis, SleepingRedis, When
 from tests.waiting import wait_until
 
 QUEUE = "q"
@@ -116,10 +116,10 @@ class Stage:
         self.coordinators.append(made)
         return made
 
-    def submit(self, coordinator: Coordinator) -> str:
+    def submit(self, coordinator: Coordinator, *, survives: bool = True) -> str:
         asked = Asked(stream_mode=MODES, subgraphs=True)
         request = self.graph._request({"log": ["input"], "total": 1}, {"configurable": {"thread_id": "1"}}, asked)
-        run = coordinator.new_run(self.graph, self.ref, QUEUE, request, asynchronous=False, survives=True)
+        run = coordinator.new_run(self.graph, self.ref, QUEUE, request, asynchronous=False, survives=survives)
         coordinator.submit(run)
         return run.id
 
@@ -174,47 +174,93 @@ def expected(stage: Stage) -> tuple[list[Any], int]:
     return stage.events(run), client.trips
 
 
+def run_to_its_end(stage: Stage, fatal: int, when: When) -> tuple[str, bool]:
+    """A run whose coordinator dies in its `fatal`th round trip, and is taken over; tells whether it died."""
+    client = CrashingRedis.plan(stage.url, fatal, when)
+    doomed = stage.coordinator(client)
+    run = stage.submit(doomed)
+    wait_until(lambda: client.dead or stage.ended(run), 20, "the coordinator's death")
+    stage.client.zadd(keys.coordinators(), {doomed.id: 0})
+    heir = stage.coordinator()
+    heir.start()
+    wait_until(lambda: stage.ended(run), 20, f"the end of the run whose coordinator died in round trip {fatal}")
+    heir.close()
+    return run, client.dead
+
+
 @pytest.mark.parametrize(
     ("stage", "when"),
-    [
-        *[("none", when) for when in When],
-        ("memory", When.HALF),
-        ("redis", When.BEFORE),
-        ("redis", When.AFTER),
-    ],
+    [*[("none", when) for when in When], ("memory", When.HALF), ("redis", When.BEFORE), ("redis", When.AFTER)],
     indirect=["stage"],
 )
 def test_whenever_a_coordinator_dies_another_goes_on(stage: Stage, when: When) -> None:
     undisturbed, trips = expected(stage)
+    states = [event.payload for event in undisturbed if event.mode == "values"]
     assert trips > 5
     died = 0
     for fatal in range(1, trips + 3):
         ran.clear()
-        client = CrashingRedis.plan(stage.url, fatal, when)
-        doomed = stage.coordinator(client)
-        run = stage.submit(doomed)
-        wait_until(lambda: client.dead or stage.ended(run), 20, "the coordinator's death")
-        died += client.dead
-        stage.client.zadd(keys.coordinators(), {doomed.id: 0})
-        heir = stage.coordinator()
-        heir.start()
-        wait_until(lambda: stage.ended(run), 20, f"the end of the run whose coordinator died in round trip {fatal}")
-        heir.close()
+        run, dead = run_to_its_end(stage, fatal, when)
+        died += dead
 
         events = stage.events(run)
         where = f"died {when.value} round trip {fatal} of {trips}"
         assert told(events) == told(undisturbed), where
-        assert [e.payload for e in events if e.mode == "values"] == [
-            e.payload for e in undisturbed if e.mode == "values"
-        ], where
-        assert [e.mode for e in events].count(RUN) == 1, where
+        assert [event.payload for event in events if event.mode == "values"] == states, where
+        assert [event.mode for event in events].count(RUN) == 1, where
         assert ran == {"first": 1, "item 0": 1, "item 1": 1, "item 2": 1, "double": 1, "flaky": 2}, where
         if stage.graph.checkpointer:
-            config = {"configurable": {"thread_id": "1"}}
-            history = list(stage.graph.get_state_history(config))
-            assert [state.values for state in reversed(history)][1:] == [
-                e.payload for e in undisturbed if e.mode == "values" and not e.ns
-            ], where
-            assert len({state.config["configurable"]["checkpoint_id"] for state in history}) == len(history) == 6, where
+            history = list(stage.graph.get_state_history({"configurable": {"thread_id": "1"}}))
+            shown = [event.payload for event in undisturbed if event.mode == "values" and not event.ns]
+            assert [state.values for state in reversed(history)][1:] == shown, where
+            assert len({state.config["configurable"]["checkpoint_id"] for state in history}) == 6, where
             stage.graph.checkpointer.delete_thread("1")
     assert died > 5
+
+
+@pytest.mark.parametrize("stage", ["redis"], indirect=True)
+def test_of_two_that_believe_they_own_a_run_the_former_is_refused(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one sleeps, in the middle of a run, for longer than its lease; when it wakes it acts as before."""
+    undisturbed, _ = expected(stage)
+    client = SleepingRedis.plan(stage.url)
+    former = stage.coordinator(client)
+    run = stage.submit(former)
+    assert client.asleep.wait(20)
+    stage.client.zadd(keys.coordinators(), {former.id: 0})
+    heir = stage.coordinator()
+    heir.start()
+    wait_until(lambda: stage.ended(run), 20, "the end of the run, with the heir")
+    before = stage.client.xlen(keys.log(run)), stage.client.hgetall(keys.run(run))
+
+    client.wake.set()
+
+    wait_until(lambda: former.running == 0, 20, "the former one to see that it has lost the run")
+    assert client.refused == {b"superseded"}
+    assert (stage.client.xlen(keys.log(run)), stage.client.hgetall(keys.run(run))) == before
+    assert told(stage.events(run)) == told(undisturbed)
+    assert ran == {"first": 1, "item 0": 1, "item 1": 1, "item 2": 1, "double": 1, "flaky": 2}
+    assert former.check() is None
+
+
+def test_a_run_that_was_to_end_with_its_process_is_cancelled(redis_url: str) -> None:
+    stage = Stage(redis_url, None)
+    try:
+        client = CrashingRedis.plan(redis_url, 4, When.BEFORE)
+        doomed = stage.coordinator(client)
+        run = stage.submit(doomed, survives=False)
+        wait_until(lambda: client.dead, 20, "the coordinator's death")
+        stage.client.zadd(keys.coordinators(), {doomed.id: 0})
+        stage.coordinator().start()
+
+        wait_until(lambda: stage.ended(run), 20, "the run's end")
+
+        assert stage.client.hget(keys.run(run), "status") == b"cancelled"
+        last = stage.events(run)[-1]
+        assert last.mode == RUN
+        assert last.payload["status"] == "cancelled"
+        assert not stage.client.exists(keys.tasks(run), keys.journal(run))
+        assert stage.client.llen(keys.rq_queue(QUEUE)) == 0
+    finally:
+        stage.close()
