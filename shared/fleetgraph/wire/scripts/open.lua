@@ -11,7 +11,7 @@
 -- ARGV[3] retention (seconds)
 -- ARGV[4] key of the thread's list; '' if runs of a thread may run side by side
 -- ARGV[5] 1 to refuse it while another run of the thread goes on
--- ARGV[6] seconds after which the coordinator's runs are given up, if no coordinator comes back
+-- ARGV[6] seconds after which runs are given up, if no coordinator comes back
 -- ARGV[7] the order; '' if the run ends with its coordinator
 -- ARGV[8…] field, value, … of the record
 --
@@ -46,8 +46,10 @@ redis.call('EXPIRE', KEYS[1], retention)
 redis.call('SADD', KEYS[2], id)
 redis.call('EXPIRE', KEYS[2], ARGV[6])
 redis.call('ZADD', KEYS[3], seconds(now()), id)
-if redis.call('TTL', KEYS[3]) < tonumber(retention) then
-  redis.call('EXPIRE', KEYS[3], retention)
+-- Coordinators remove those that have expired; this is for when there is none any more.
+local lasting = retention + ARGV[6]
+if redis.call('TTL', KEYS[3]) < lasting then
+  redis.call('EXPIRE', KEYS[3], lasting)
 end
 if ARGV[7] ~= '' then
   redis.call('RPUSH', KEYS[4], ARGV[7])
