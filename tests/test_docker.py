@@ -36,10 +36,11 @@ def test_commands_are_ones_that_we_have(name: str) -> None:
         assert (REPOSITORY / arguments[0]).is_file()
 
 
-def test_graphs_of_the_worker_can_be_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["worker", "coordinator"])
+def test_their_graphs_can_be_loaded(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.chdir(REPOSITORY)
     monkeypatch.syspath_prepend(str(REPOSITORY / "examples"))
-    graphs = _parser().parse_args(SERVICES["worker"]["command"]).graphs
+    graphs = _parser().parse_args(SERVICES[name]["command"]).graphs
     assert graphs
     for reference in graphs:
         assert load(reference)
@@ -50,6 +51,8 @@ def test_callers_run_graphs_that_the_worker_has() -> None:
     served = " ".join(SERVICES["worker"]["command"])
     assert "fleetgraph.cli.demo_graph:graph" in served
     assert SERVICES["fan-out"]["entrypoint"][1] + ":graph" in served
+    assert SERVICES["coordinator"]["command"][1:3] == SERVICES["worker"]["command"][1:3]
+    assert _parser().parse_args(SERVICES["client"]["command"]).graph == "fan_out:graph"
 
 
 def test_workers_wait_for_redis_and_are_given_time_to_finish() -> None:

@@ -24,20 +24,20 @@ from redis.exceptions import RedisError
 
 from fleetgraph.coordinator.calm import Calm
 from fleetgraph.coordinator.journal import decode_order
-from fleetgraph.coordinator.run import Limits, Run, cancelled
+from fleetgraph.coordinator.run import Limits, Run, closing
 from fleetgraph.coordinator.workers import WorkerWatch
-from fleetgraph.errors import DecodeError, FleetError, ThreadBusy
+from fleetgraph.errors import DecodeError, FleetError, RedisFull, RunCancelled, ThreadBusy
 from fleetgraph.graph.compiled import Asked, CompiledGraph
 from fleetgraph.lookup import GraphRegistry
 from fleetgraph.pregel.run import RunRequest
 from fleetgraph.wire import keys
 from fleetgraph.wire.calling import Call, command, execute, execute_all, try_all
 from fleetgraph.wire.messages import GraphRef, Order
-from fleetgraph.wire.outages import Backoff, is_refusal, will_pass
+from fleetgraph.wire.outages import Backoff, is_out_of_memory, is_refusal, will_pass
 from fleetgraph.wire.ownership import Opened, Opening, Recalled, Told, advance, hold, recall, retire, take
 from fleetgraph.wire.requests import CALL, DRAIN, RESUME, decode_request, is_request
 from fleetgraph.wire.tasks import decode_outcome
-from fleetgraph.wire.transitions import LEASE, Refusal, cancel, lost, renew
+from fleetgraph.wire.transitions import LEASE, Refusal, RunStatus, cancel, lost, renew
 
 logger = logging.getLogger(__name__)
 
@@ -199,7 +199,12 @@ class Coordinator:
             if self._thread is None:
                 self.start()
                 calls.append(self._hold())  # who dies the next moment has to be missed
-        return execute_all(self._client, [*calls, run.open(refuse=refuse)])[-1]
+        try:
+            return execute_all(self._client, [*calls, run.open(refuse=refuse)])[-1]
+        except RedisError as error:
+            if is_out_of_memory(error):
+                raise RedisFull from error
+            raise
 
     def start(self) -> None:
         """Start the thread; a run that is submitted does so too."""
@@ -487,7 +492,12 @@ class Coordinator:
         for recalled in found:
             if isinstance(recalled, Exception):
                 raise recalled
-            if recalled is not None and not recalled.waits:
+            if recalled is None:
+                continue
+            if recalled.status == RunStatus.CANCELLED:
+                why = RunCancelled(f"run {recalled.run} was cancelled")
+                calls.append((None, closing(recalled, self.id, self.registry.codec, RunStatus.CANCELLED, why)))
+            elif not recalled.waits:
                 calls += self._recover(recalled, reported)
         return calls
 
@@ -502,12 +512,14 @@ class Coordinator:
         return reported
 
     def _recover(self, recalled: Recalled, reported: dict[str, set[str]]) -> list[_Sent]:
+        codec = self.registry.codec
         if not recalled.survives or not recalled.journal:
-            return [(None, cancelled(recalled, self.id, self.registry.codec))]
+            why = RunCancelled(f"run {recalled.run} was cancelled: the process that coordinated it has died")
+            return [(None, closing(recalled, self.id, codec, RunStatus.CANCELLED, why))]
         try:
-            run = self._ordered(decode_order(self.registry.codec, recalled.journal[0]))
+            run = self._ordered(decode_order(codec, recalled.journal[0]))
         except Exception as error:
-            return [(None, cancelled(recalled, self.id, self.registry.codec, error))]
+            return [(None, closing(recalled, self.id, codec, RunStatus.ERROR, error))]
         run.epoch = recalled.epoch
         if len(recalled.journal) == 1:
             return self._begin(run)

@@ -58,7 +58,7 @@ from fleetgraph.wire.ownership import Opened, Recalled, close_run, open_run, sta
 from fleetgraph.wire.remote import serve_saver, serve_store
 from fleetgraph.wire.requests import CALL, DRAIN, RESUME, SAVER, STORE, decode_request, encode_answer, is_request
 from fleetgraph.wire.tasks import RunFacts, decode_outcome, to_message
-from fleetgraph.wire.transitions import Dispatch, Events, Mark, RunStatus, dispatch, publish_from_coordinator
+from fleetgraph.wire.transitions import Dispatch, Events, Mark, Refusal, RunStatus, dispatch, publish_from_coordinator
 
 MAX_ATTEMPTS: Final = 3
 """How often a task is given to a worker that then vanishes, before it is taken for what kills them."""
@@ -608,20 +608,13 @@ class Run:
         return [close_run(self.id, self.epoch, self.coordinator, self.queue, status, items, error=text)]
 
 
-def cancelled(recalled: Recalled, coordinator: str, codec: Codec, error: Exception | None = None) -> Call[Any]:
-    """Ends a run that nobody can go on with: it was to end with its coordinator, or can't be begun anew."""
-    status = RunStatus.CANCELLED if error is None else RunStatus.ERROR
-    shown = error or RunCancelled(f"run {recalled.run} was cancelled: the process that coordinated it has died")
-    end = encode_event(codec, RUN, (), "", 0, time.time(), End(status.value, shown).payload())
-    return close_run(
-        recalled.run,
-        recalled.epoch,
-        coordinator,
-        recalled.queue,
-        status,
-        [Events(1, end)],
-        error="" if error is None else type(error).__name__,
-    )
+def closing(
+    recalled: Recalled, coordinator: str, codec: Codec, status: RunStatus, why: Exception
+) -> Call[int | Refusal]:
+    """Ends a run that is not gone on with."""
+    end = encode_event(codec, RUN, (), "", 0, time.time(), End(status.value, why).payload())
+    items = [Events(1, end)]
+    return close_run(recalled.run, recalled.epoch, coordinator, recalled.queue, status, items, error=type(why).__name__)
 
 
 def _listed(names: Any) -> Any:

@@ -236,6 +236,7 @@ class Recalled:
     """False if it was to end with its coordinator: then it is to be cancelled."""
     waits: bool
     """Whether it is another run's turn on its thread."""
+    status: str
     queue: str
     sent: int
     """How many items of events its coordinators have sent."""
@@ -256,7 +257,15 @@ def recall(run: str, coordinator: str) -> Call[Recalled | None]:
 
 
 def _recalled(
-    run: str, epoch: int, survives: bytes, waits: int, queue: bytes, sent: int, tasks: list[bytes], journal: list[bytes]
+    run: str,
+    epoch: int,
+    survives: bytes,
+    waits: int,
+    status: bytes,
+    queue: bytes,
+    sent: int,
+    tasks: list[bytes],
+    journal: list[bytes],
 ) -> Recalled:
     attempts = {task.decode(): int(attempt) for task, attempt in zip(tasks[::2], tasks[1::2], strict=True)}
-    return Recalled(run, epoch, survives == b"1", waits == 1, queue.decode(), sent, attempts, journal)
+    return Recalled(run, epoch, survives == b"1", waits == 1, status.decode(), queue.decode(), sent, attempts, journal)

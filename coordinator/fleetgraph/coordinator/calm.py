@@ -1,0 +1,42 @@
+"""Telling a worker that is dead from one that could not show signs of life, since Redis was away."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Final
+
+SLOW_SECONDS: Final = 1.0
+"""An answer that takes longer is the end of an outage: Redis was stopped, its host asleep, the network down."""
+
+
+class Calm:
+    """Whether Redis has answered for long enough for everybody to have shown signs of life; then it is true.
+
+    Leases run out while nobody can renew them. Whoever finds them expired in the moment in which Redis is back would
+    take everybody for dead.
+
+    Args:
+        lease: How long a lease lasts.
+    """
+
+    def __init__(self, lease: timedelta) -> None:
+        self._lease = lease.total_seconds()
+        self._since = float("-inf")
+
+    def __bool__(self) -> bool:
+        return time.monotonic() - self._since >= self._lease
+
+    def failed(self) -> None:
+        """Redis could not be reached."""
+        self._since = time.monotonic()
+
+    @contextmanager
+    def asking(self) -> Generator[None]:
+        """While Redis is asked something that it answers at once."""
+        began = time.monotonic()
+        yield
+        if time.monotonic() - began >= SLOW_SECONDS:
+            self.failed()
