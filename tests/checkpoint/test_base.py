@@ -24,12 +24,26 @@ def test_what_passes_for_a_saver(nothing: Any) -> None:
     assert as_saver(nothing) is nothing
 
 
-@pytest.mark.parametrize("wrong", [InMemorySaver, TheirSaver, "redis://", 1])
-def test_what_does_not_pass_for_a_saver(wrong: Any) -> None:
+@pytest.mark.parametrize(
+    ("wrong", "notes"),
+    [
+        ("redis://", []),
+        (1, []),
+        *(
+            (
+                cls,
+                [f"checkpointer={cls.__name__} is a class: pass an instance of it, checkpointer={cls.__name__}(...)."],
+            )
+            for cls in (InMemorySaver, TheirSaver)
+        ),
+    ],
+)
+def test_what_does_not_pass_for_a_saver(wrong: Any, notes: list[str]) -> None:
     with pytest.raises(TypeError, match="Invalid checkpointer provided"):
         check_saver(wrong)
-    with pytest.raises(TypeError, match=f"Received {type(wrong).__name__}"):
+    with pytest.raises(TypeError, match=f"Received {type(wrong).__name__}") as caught:
         as_saver(wrong)
+    assert getattr(caught.value, "__notes__", []) == notes
 
 
 def test_a_saver_of_langgraph_is_wrapped() -> None:

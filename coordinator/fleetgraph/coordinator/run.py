@@ -535,7 +535,8 @@ class Run:
         if task is not None:
             reported = self._reported
             attempt = reported.attempt if reported is not None and reported.task == task else 1
-        where = f"graph {self.ref.name!r}, {mode} chunk"
+        what = "the state" if mode == "values" else f"{mode} chunk"
+        where = f"graph {self.ref.name!r}, {what}"
         return encode_event(self.codec, mode, ns, task or "", attempt, time.time(), payload, where)
 
     def _publish(self, events: list[Events]) -> list[Call[Any]]:

@@ -7,13 +7,14 @@ version, once, however many checkpoints share it. What a task wrote is stored be
 from __future__ import annotations
 
 import asyncio
-import hashlib
+import inspect
 import random
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple, NoReturn, TypedDict, cast
 
+from fleetgraph.checkpoint import digests
 from fleetgraph.errors import CheckpointLost
 
 WRITES_INDEX: Final[Mapping[str, int]] = {
@@ -85,6 +86,10 @@ class BaseCheckpointSaver(ABC):
     The async methods run their sync twins in a thread, so that a saver that does I/O keeps no event loop waiting;
     one that has an async client overrides them.
     """
+
+    digest: str = digests.OURS
+    """The name, in `fleetgraph.checkpoint.digests`, of the hash that ids of tasks are made with, which tell whose the
+    pending writes are."""
 
     @abstractmethod
     def get_tuple(self, config: Config) -> CheckpointTuple | None:
@@ -182,10 +187,6 @@ class BaseCheckpointSaver(ABC):
         count = 0 if current is None else int(str(current).split(".")[0])
         return f"{count + 1:032}.{random.random():016}"
 
-    def digest(self, data: bytes) -> bytes:
-        """16 bytes that follow from `data`: what ids of tasks are made of, which tell whose the pending writes are."""
-        return hashlib.blake2b(data, digest_size=16).digest()
-
     async def aget(self, config: Config) -> Mapping[str, Any] | None:
         """The async twin of `get`."""
         found = await self.aget_tuple(config)
@@ -258,10 +259,14 @@ def as_saver(checkpointer: object) -> BaseCheckpointSaver | bool | None:
         from fleetgraph.checkpoint.langgraph import LangGraphSaver
 
         return LangGraphSaver(cast(Any, checkpointer))
-    raise TypeError(
+    error = TypeError(
         f"Invalid checkpointer provided. Expected an instance of `BaseCheckpointSaver`, `True`, `False`, or `None`. "
         f"Received {type(checkpointer).__name__}. Pass a proper saver (e.g., InMemorySaver, AsyncPostgresSaver)."
     )
+    if inspect.isclass(checkpointer):
+        name = checkpointer.__name__
+        error.add_note(f"checkpointer={name} is a class: pass an instance of it, checkpointer={name}(...).")
+    raise error
 
 
 def check_saver(checkpointer: object) -> None:

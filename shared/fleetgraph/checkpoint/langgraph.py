@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Any, Final, cast
 
 from fleetgraph import types as ours
+from fleetgraph.checkpoint import digests
 from fleetgraph.checkpoint.base import (
     BaseCheckpointSaver,
     CheckpointTuple,
@@ -22,7 +23,6 @@ from fleetgraph.checkpoint.base import (
 from fleetgraph.errors import NotSupported
 
 try:
-    import xxhash
     from langgraph import types as theirs
     from langgraph.checkpoint.base import BaseCheckpointSaver as TheirSaver
 except ImportError as error:
@@ -57,6 +57,8 @@ class LangGraphSaver(BaseCheckpointSaver):
     Args:
         saver: The saver, set up. One without async methods is used from threads.
     """
+
+    digest = digests.LANGGRAPH
 
     def __init__(self, saver: TheirSaver[Any]) -> None:
         # Their types say dict where a mapping will do, and differ between versions.
@@ -156,10 +158,6 @@ class LangGraphSaver(BaseCheckpointSaver):
 
     def get_next_version(self, current: Any, channel: None = None) -> Any:
         return self.saver.get_next_version(current, channel)
-
-    def digest(self, data: bytes) -> bytes:
-        """LangGraph's hash, so that the two libraries know each other's tasks."""
-        return xxhash.xxh3_128_digest(data)
 
     async def _call(self, method: str, *args: Any, **options: Any) -> Any:
         """Call an async method of the wrapped saver, or the sync one in a thread if it has no other."""

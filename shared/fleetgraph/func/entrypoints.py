@@ -12,6 +12,7 @@ from fleetgraph.channels.values import EphemeralValue, LastValue
 from fleetgraph.checkpoint.base import as_saver
 from fleetgraph.constants import END, START
 from fleetgraph.func.tasks import default_name
+from fleetgraph.graph.arguments import check_cache_policy, check_plugins, retry_policies
 from fleetgraph.graph.compiled import CompiledGraph
 from fleetgraph.graph.plugins import allow_types
 from fleetgraph.pregel.branch import type_hints
@@ -43,7 +44,8 @@ class entrypoint:
         timeout: Seconds that an attempt may take. In-process only coroutine functions can have one.
 
     Raises:
-        TypeError: The checkpointer is no saver; or the parentheses are missing: `@entrypoint()`.
+        TypeError: The checkpointer is no saver, the store no store, or a policy none; or the parentheses are missing:
+            `@entrypoint()`.
 
     Example:
         >>> @entrypoint(checkpointer=InMemorySaver())
@@ -76,11 +78,13 @@ class entrypoint:
         if inspect.isroutine(checkpointer):
             raise TypeError(f"Write @entrypoint() above {checkpointer.__name__!r}, with parentheses.")
         self._checkpointer = as_saver(checkpointer)
+        check_plugins(store=store, cache=cache)
+        check_cache_policy(cache_policy)
         self._store = store
         self._cache = cache
         self._context_schema = context_schema
         self._cache_policy = cache_policy
-        self._retry = (retry_policy,) if isinstance(retry_policy, RetryPolicy) else tuple(retry_policy or ())
+        self._retry = retry_policies(retry_policy)
         self._timeout = TimeoutPolicy.coerce(timeout)
 
     def __call__(self, function: Callable[..., Any]) -> CompiledGraph:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Generator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast, overload
 
+from fleetgraph.graph.arguments import check_cache_policy, retry_policies
 from fleetgraph.pregel.callee import Callee
 from fleetgraph.pregel.context import current
 from fleetgraph.pregel.functions import FunctionSpec
@@ -155,7 +156,7 @@ def task(
     Raises:
         ValueError: A timeout for a function that is no coroutine function.
         NotImplementedError: It is a generator function.
-        TypeError: It can't be called.
+        TypeError: It can't be called; or a policy is none.
 
     Example:
         >>> @task
@@ -168,7 +169,8 @@ def task(
         14
     """
     policy = TimeoutPolicy.coerce(timeout)
-    retry = (retry_policy,) if isinstance(retry_policy, RetryPolicy) else tuple(retry_policy or ())
+    retry = retry_policies(retry_policy)
+    check_cache_policy(cache_policy)
 
     def decorate(function: Callable[..., Any]) -> TaskFunction[..., Any]:
         if isinstance(function, TaskFunction):

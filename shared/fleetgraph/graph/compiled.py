@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from fleetgraph.checkpoint import digests
 from fleetgraph.checkpoint.base import BaseCheckpointSaver
 from fleetgraph.config import RunnableConfig, merge_configs
 from fleetgraph.graph.batch import arun_batch, run_batch
@@ -161,7 +163,12 @@ class CompiledGraph(Threads):
 
         Raises:
             GraphNotFound: A worker could not find this graph: it is no module-level variable of a module.
+            TypeError: It is no fleet.
         """
+        if inspect.isclass(fleet) or not hasattr(fleet, "engine_for"):
+            given = cast("object", fleet)
+            what = f"Fleet({given!r})" if isinstance(given, str) else "a fleetgraph.fleet.Fleet"
+            raise TypeError(f"on({given!r}) is no fleet: pass {what}.")
         copy = self._copy()
         copy._engine = fleet.engine_for(self)
         return copy
@@ -461,7 +468,7 @@ class CompiledGraph(Threads):
                 raise ValueError(f"Key {key} not in channels")
         saver = self._saver(merged, outer)
         printed = ("updates", "values") if asked.debug or self.debug else asked.print_mode
-        frame = self._frame(merged, asked, outer)
+        frame = self._frame(merged, asked, outer, saver)
         chunks = ChunkFormat.of(
             stream_mode, asked.subgraphs, asked.version, self.coerce_output, self.coerce_state, printed, frame.path
         )
@@ -482,7 +489,9 @@ class CompiledGraph(Threads):
             outer=outer,
         )
 
-    def _frame(self, config: RunnableConfig, asked: Asked, outer: TaskContext | None) -> Frame:
+    def _frame(
+        self, config: RunnableConfig, asked: Asked, outer: TaskContext | None, saver: BaseCheckpointSaver | None
+    ) -> Frame:
         configurable = dict(config.get("configurable", {}))
         if outer is None:
             configurable.pop(TASK_KEY, None)
@@ -495,6 +504,7 @@ class CompiledGraph(Threads):
                 modes=frozenset(),
                 context=self._coerced_context(asked.context),
                 parents=configurable.get("checkpoint_map", {}),
+                digest=digests.OURS if saver is None else saver.digest,
             )
         task = outer.task
         number = next(outer.graphs)
@@ -503,6 +513,8 @@ class CompiledGraph(Threads):
             ns = without_task_ids(ns)
         configurable |= {"checkpoint_ns": task.ns, "checkpoint_id": None}
         context = self._coerced_context(asked.context)
+        chosen = ns in configurable.get("checkpoint_map", {})
+        replaying = task.frame.replaying
         return Frame(
             program=self.program,
             config={**config, "configurable": configurable},
@@ -510,9 +522,12 @@ class CompiledGraph(Threads):
             context=task.frame.context if context is None else context,
             ns=ns,
             resume_map=task.frame.resume_map,
-            resuming=task.resuming,
+            resuming=task.resuming if replaying is None or chosen else None,
             unheard=not task.frame.subgraphs and ("messages" in task.frame.modes or task.frame.unheard),
             parents={**task.frame.parents, task.frame.ns: task.checkpoint_id},
+            digest=task.frame.digest,
+            replaying=replaying,
+            before=None if chosen else outer.looks_before(ns),
         )
 
     def _saver(self, config: RunnableConfig, outer: TaskContext | None) -> BaseCheckpointSaver | None:

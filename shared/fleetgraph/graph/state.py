@@ -18,6 +18,7 @@ from fleetgraph.channels.values import EphemeralValue, LastValueAfterFinish
 from fleetgraph.checkpoint.base import as_saver
 from fleetgraph.constants import END, START
 from fleetgraph.errors import NotSupported
+from fleetgraph.graph.arguments import check_cache_policy, check_plugins, retry_policies
 from fleetgraph.graph.compiled import CompiledGraph, CompiledStateGraph
 from fleetgraph.graph.plugins import allow_types, schemas_within
 from fleetgraph.graph.schema import Schema, coercion_of, read_schema
@@ -153,6 +154,7 @@ class StateGraph:
 
         Raises:
             ValueError: The name is taken, reserved, or has a `|` or `:` in it.
+            TypeError: A policy is none.
             NotSupported: An option that Fleetgraph does not have.
         """
         self._warn_if_compiled("a node")
@@ -172,6 +174,7 @@ class StateGraph:
         for character in _RESERVED_CHARACTERS:
             if character in name:
                 raise ValueError(f"'{character}' is a reserved character and is not allowed in the node names.")
+        check_cache_policy(cache_policy)
         graph = action if isinstance(action, CompiledGraph) else None
         limit = TimeoutPolicy.coerce(timeout)
         if graph is not None and limit is not None and limit.idle_timeout is not None:
@@ -182,7 +185,7 @@ class StateGraph:
             callee=None if graph else Callee(action, name),
             input_schema=schema,
             metadata=dict(metadata or {}),
-            retry=_listed(retry_policy),
+            retry=retry_policies(retry_policy),
             destinations=tuple(destinations) if destinations is not None else _command_destinations(action),
             destination_labels=dict(destinations) if isinstance(destinations, Mapping) else {},
             deferred=defer,
@@ -205,9 +208,10 @@ class StateGraph:
 
         It does not reach into graphs in nodes. Retry policy and timeout hold for error handlers too.
         """
+        check_cache_policy(cache_policy)
         defaults = self.defaults
         self.defaults = NodeDefaults(
-            retry=defaults.retry if retry_policy is None else _listed(retry_policy),
+            retry=defaults.retry if retry_policy is None else retry_policies(retry_policy),
             cache=defaults.cache if cache_policy is None else cache_policy,
             error_handler=defaults.error_handler if error_handler is None else error_handler,
             timeout=defaults.timeout if timeout is None else TimeoutPolicy.coerce(timeout),
@@ -362,7 +366,7 @@ class StateGraph:
 
         Raises:
             ValueError: The graph is not sound; the message names the node or edge.
-            TypeError: The checkpointer is none.
+            TypeError: The checkpointer, the store or the cache is none.
             NotSupported: An option that Fleetgraph does not have yet.
         """
         if transformers is not None:
@@ -370,6 +374,7 @@ class StateGraph:
         breakpoints = [*(interrupt_before or ()), *(interrupt_after or ())]
         self.validate([] if "*" in breakpoints else breakpoints)
         saver = as_saver(checkpointer)
+        check_plugins(store=store, cache=cache)
         caller = inspect.currentframe()  # the graph's own name is looked for where it is compiled
         graph = CompiledStateGraph(
             builder=self,
@@ -527,10 +532,6 @@ class StateGraph:
                 "This will not be reflected in the compiled graph.",
                 what,
             )
-
-
-def _listed(policies: RetryPolicy | Sequence[RetryPolicy] | None) -> tuple[RetryPolicy, ...]:
-    return (policies,) if isinstance(policies, RetryPolicy) else tuple(policies or ())
 
 
 def _default_name(action: Any) -> str:

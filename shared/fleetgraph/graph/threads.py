@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from fleetgraph.channels.base import MISSING
@@ -36,6 +36,8 @@ class _Place:
     graph: CompiledGraph
     config: dict[str, Any]
     saver: BaseCheckpointSaver
+    digest: str
+    """The name of the hash that ids of its tasks are made with."""
 
 
 class Threads:
@@ -102,7 +104,7 @@ class Threads:
         named = place.graph._history_config(place.config)  # pyright: ignore[reportPrivateUsage]
         # All at once, so that no cursor is open while the caller does what it likes between two of them.
         for saved in list(place.saver.list(named, filter=filter, before=before, limit=limit)):
-            yield _recorded(place.graph, saved)
+            yield _recorded(place, saved)
 
     async def aget_state_history(
         self,
@@ -117,7 +119,7 @@ class Threads:
         named = place.graph._history_config(place.config)  # pyright: ignore[reportPrivateUsage]
         found = place.saver.alist(named, filter=filter, before=before, limit=limit)
         for saved in [saved async for saved in found]:
-            yield _recorded(place.graph, saved)
+            yield _recorded(place, saved)
 
     def get_subgraphs(
         self, *, namespace: str | None = None, recurse: bool = False
@@ -202,7 +204,7 @@ class Threads:
             InvalidUpdateError: As in `update_state`. The supersteps before it are saved.
         """
         place = self._place_of_update(config, supersteps)
-        updater = place.graph._updater(place.saver)  # pyright: ignore[reportPrivateUsage]
+        updater = place.graph._updater(place)  # pyright: ignore[reportPrivateUsage]
         answer: Any = None
         with closing(updater.update(place.config, supersteps)) as asking:
             while True:
@@ -217,7 +219,7 @@ class Threads:
     ) -> RunnableConfig:
         """The async twin of `bulk_update_state`; path functions may be coroutine functions."""
         place = self._place_of_update(config, supersteps)
-        updater = place.graph._updater(place.saver)  # pyright: ignore[reportPrivateUsage]
+        updater = place.graph._updater(place)  # pyright: ignore[reportPrivateUsage]
         answer: Any = None
         with closing(updater.update(place.config, supersteps)) as asking:
             while True:
@@ -227,10 +229,12 @@ class Threads:
                     return end.value
                 answer = await _aanswer(ask, place.saver)
 
-    def _updater(self, saver: BaseCheckpointSaver) -> Updater:
+    def _updater(self, place: _Place) -> Updater:
+        saver = place.saver
         return Updater(
             program=self.program,
             host=_NoRun(saver, self.store),
+            digest=place.digest,
             next_version=lambda current: saver.get_next_version(current, None),
             new_id=new_checkpoint_id,
             now=now,
@@ -241,13 +245,15 @@ class Threads:
     def _place(self, config: Config, *, must_exist: bool = False) -> _Place:
         around = surrounding()
         inside = around is not None and config.get("configurable", {}).get(TASK_KEY) == around.task.id
-        saver = around.host.saver if around is not None and inside else self.checkpointer
+        outer = around if inside else None
+        saver = self.checkpointer if outer is None else outer.host.saver
         if self.checkpointer is False or not saver:
             raise ValueError("No checkpointer set")
         if saver is True:
             raise RuntimeError("checkpointer=True cannot be used for root graphs.")
         if "thread_id" not in config.get("configurable", {}):
             raise KeyError("thread_id")
+        digest = saver.digest if outer is None else outer.task.frame.digest
         graph: Threads = self
         ns = config["configurable"].get("checkpoint_ns")
         if ns and not inside:
@@ -259,16 +265,16 @@ class Threads:
                     raise ValueError("No checkpointer set")
             elif must_exist:
                 raise ValueError(f"Subgraph {names} not found")
-        return graph._place_in(config, saver)
+        return graph._place_in(config, saver, digest)
 
-    def _place_in(self, config: Config, saver: BaseCheckpointSaver) -> _Place:
+    def _place_in(self, config: Config, saver: BaseCheckpointSaver, digest: str) -> _Place:
         """A thread of this very graph."""
         named: Config = merge_configs(self._bound_config, config) if self._bound_config else config
         configurable: Mapping[str, Any] = named.get("configurable", {})
         changes = {"thread_id": str(configurable["thread_id"])}
         if self.checkpointer is True:
             changes["checkpoint_ns"] = without_task_ids(configurable.get("checkpoint_ns", ""))
-        return _Place(cast("CompiledGraph", self), with_configurable(named, changes), saver)
+        return _Place(cast("CompiledGraph", self), with_configurable(named, changes), saver, digest)
 
     def _place_of_update(self, config: Config, supersteps: Sequence[Sequence[StateUpdate]]) -> _Place:
         place = self._place(config, must_exist=True)
@@ -276,7 +282,7 @@ class Threads:
             raise ValueError("No supersteps provided")
         if not all(supersteps):
             raise ValueError("No updates provided")
-        return _Place(place.graph, dict(merge_configs(place.config)), place.saver)
+        return replace(place, config=dict(merge_configs(place.config)))
 
     def _history_config(self, config: dict[str, Any]) -> dict[str, Any]:
         return with_configurable(config, {"checkpoint_ns": config["configurable"].get("checkpoint_ns", "")})
@@ -315,20 +321,20 @@ def _look(place: _Place, subgraphs: bool) -> _Looking:
     saved: CheckpointTuple | None = yield place.config
     if saved is None:
         return nothing_at(place.config)
-    look = Look(place.graph.program, saved, live=is_live(place.config))
+    look = Look(place.graph.program, saved, digest=place.digest, live=is_live(place.config))
     states: dict[str, Any] = {}
     for task, graph in _graphs_in(place.graph, look):
         if not subgraphs:
             states[task.id] = look.place_of(task)
         elif graph.checkpointer is not False:
-            inner = graph._place_in(look.place_of(task), place.saver)  # pyright: ignore[reportPrivateUsage]
+            inner = graph._place_in(look.place_of(task), place.saver, place.digest)  # pyright: ignore[reportPrivateUsage]
             states[task.id] = yield from _look(inner, True)
     return look.snapshot(states)
 
 
-def _recorded(graph: CompiledGraph, saved: CheckpointTuple) -> StateSnapshot:
-    look = Look(graph.program, saved, live=False)
-    return look.snapshot({task.id: look.place_of(task) for task, _ in _graphs_in(graph, look)})
+def _recorded(place: _Place, saved: CheckpointTuple) -> StateSnapshot:
+    look = Look(place.graph.program, saved, digest=place.digest, live=False)
+    return look.snapshot({task.id: look.place_of(task) for task, _ in _graphs_in(place.graph, look)})
 
 
 def _graphs_in(graph: CompiledGraph, look: Look) -> Iterator[tuple[Task, CompiledGraph]]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Any, cast
 
+from fleetgraph.checkpoint.digests import digest
 from fleetgraph.errors import INVALID_RESUME
 from fleetgraph.types import Interrupt
 
@@ -48,10 +48,10 @@ class Question:
             raise
 
 
-def interrupt_id(ns: str, number: int) -> str:
+def interrupt_id(ns: str, number: int, hash_name: str) -> str:
     """The id of the `number`th question, from 0, of the task with this namespace."""
     text = f"{ns}|{number}" if number else ns
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    return digest(hash_name, text.encode())
 
 
 def names_questions(answer: object) -> bool:

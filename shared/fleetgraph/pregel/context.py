@@ -42,6 +42,7 @@ class TaskContext:
         """What its code wrote by the way; it goes before what follows from its return value."""
         self.graphs = itertools.count()
         """Counts the graphs it runs itself, each of which has a namespace of its own."""
+        self._replayed: set[str] = set()
         self._calls = itertools.count()
         self._questions = itertools.count()
         self._answered = 0
@@ -77,7 +78,8 @@ class TaskContext:
             return answer
         given = MISSING if self._claimed else self.host.claim_resume(self.task)
         if given is MISSING:
-            raise GraphInterrupt((question.asked(value, interrupt_id(self.task.ns, len(answers))),))
+            key = interrupt_id(self.task.ns, len(answers), self.task.frame.digest)
+            raise GraphInterrupt((question.asked(value, key),))
         self._claimed = True
         answer = question.checked(given)
         answers.append(given)
@@ -93,6 +95,17 @@ class TaskContext:
         """Run a function as a task of its own."""
         self.touch()
         return self.host.call(self.task, next(self._calls), call)
+
+    def looks_before(self, ns: str) -> str | None:
+        """Before which checkpoint of the outermost graph a graph that its code calls is to look for its thread.
+
+        Only the first time, and only where a run replays an earlier one; None for the latest.
+        """
+        place = ns.rpartition(":")[0] or ns
+        if not self.task.first_in_replay or place in self._replayed:
+            return None
+        self._replayed.add(place)
+        return self.task.frame.replaying
 
     def touch(self) -> None:
         """Show that it gets on."""
@@ -123,8 +136,14 @@ class TaskContext:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """The run's config as this task's node sees it."""
-        return task_config(self.task)
+        """The run's config as this task's node sees it: what runs inside has names of its own, and the usual limit."""
+        from fleetgraph.config import DEFAULT_RECURSION_LIMIT
+
+        config = task_config(self.task)
+        config.pop("run_name", None)
+        if config.get("recursion_limit") == DEFAULT_RECURSION_LIMIT:
+            del config["recursion_limit"]
+        return config
 
     @property
     def runtime(self) -> Runtime[Any]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
 from fleetgraph.channels.base import MISSING
-from fleetgraph.constants import START
+from fleetgraph.constants import START, TAG_HIDDEN
 from fleetgraph.errors import (
     EmptyInputError,
     ErrorCode,
@@ -95,8 +95,6 @@ class Settings:
     interrupt_after: Sequence[str] = ()
     nested: bool = False
     """Whether it is run by a task of another graph."""
-    replayed_from: str | None = None
-    """The checkpoint of the graph around it that is being replayed."""
     at_exit: bool = False
     """Whether to save one checkpoint, at the end, instead of one after each superstep."""
     control: Any = None
@@ -126,8 +124,6 @@ class Machine:
         """The answer the run was resumed with, until a task claims it or the first superstep ends."""
         self.resuming: bool | None = settings.frame.resuming
         """What graphs in this superstep's tasks are to do with a thread they find."""
-        self.replaying: str | None = None
-        """The checkpoint that is being replayed."""
         self.result: Any = None
         """The last state that was to be shown."""
         self.over = False
@@ -139,6 +135,7 @@ class Machine:
         self._hands_back = True
         self._out: list[Instruction] = []
         self._debug = "debug" in settings.modes
+        self._hides_all = TAG_HIDDEN in settings.frame.config.get("tags", ())
         self._kept: list[SaveWrites] = []
 
     # --- what the driver tells it --------------------------------------------------------------------------------
@@ -216,8 +213,7 @@ class Machine:
             self.pending.writes = [write for write in self.pending.writes if write[1] != RESUME]
         source = self.metadata.get("source")
         forks = resuming and travelling and (source not in FORKING_SOURCES or self.saved.superseded)
-        if travelling and not self.settings.nested:
-            self.replaying = self._replayed(source)
+        replayed = self._replayed(source)
         if command is not None:
             self._take_command(command, resuming, forks)
         # Also before new input: what an earlier Command wrote has only been waiting for the next superstep.
@@ -239,6 +235,8 @@ class Machine:
             raise EmptyInputError(f"Received no input for {self.frame.program.input_channel}")
         if not self.settings.nested:
             self.resuming = resuming
+            if travelling:  # with new input graphs inside are as they are now: before the checkpoint of that
+                self.frame = replace(self.frame, replaying=replayed if resuming else self.checkpoint_id)
         self._begin_superstep()
 
     def _continues_run(self) -> bool:
@@ -251,7 +249,7 @@ class Machine:
         configurable = self.frame.config.get("configurable", {})
         if self.settings.nested and self.frame.ns in configurable.get("checkpoint_map", {}):
             return True
-        if not configurable.get("checkpoint_id") and self.settings.replayed_from is None:
+        if not configurable.get("checkpoint_id") and self.frame.replaying is None:
             return False
         return not (told or (command is not None and command.resume is not None))
 
@@ -529,7 +527,7 @@ class Machine:
             return False
         known = self.frame.program.nodes
         named = (
-            any(not known[task.name].hidden for task in tasks if task.name in known)
+            not self._hides_all and any(not known[task.name].hidden for task in tasks if task.name in known)
             if nodes == "*"
             else any(task.name in nodes for task in tasks)
         )
@@ -646,7 +644,7 @@ class Machine:
                 self._emit("values", self.result)
 
     def _is_hidden(self, task: Task) -> bool:
-        return task.call is None and self.frame.program.nodes[task.name].hidden
+        return self._hides_all or (task.call is None and self.frame.program.nodes[task.name].hidden)
 
     def _emit_updates(self, task: Task, cached: bool = False) -> None:
         if self._wants("updates") and not self._is_hidden(task):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from fleetgraph.channels.base import MISSING, BaseChannel
+from fleetgraph.checkpoint import digests
 from fleetgraph.errors import NodeError
 from fleetgraph.pregel.answers import interrupt_id
 from fleetgraph.pregel.callee import code_name
@@ -115,11 +116,9 @@ class Planner:
 
     def called(self, parent: Task, index: int, call: Call) -> Task:
         """The task for the `index`th function that a task calls."""
-        task_id = self._task_id(call.name, PUSH, path_text(parent.path), str(index))
+        task_id = self._task_id(parent.ns, call.name, PUSH, path_text(parent.path), str(index))
         task = self._task(task_id, call.name, (PUSH, parent.path, index, True), (PUSH,), (call.args, dict(call.kwargs)))
         self._put_behind(task, parent)
-        task.answers = self.pending.answers(task_id)
-        add_mapped_answer(task, self.frame.resume_map)
         task.call = call
         task.timeout = call.timeout
         if call.cache is not None and self.frame.program.cache is not None:
@@ -132,10 +131,11 @@ class Planner:
         parents = {**parent.frame.parents, parent.frame.ns: self.checkpoint_id}
         task.ns = f"{parent.ns}|{task.name}:{task.id}"
         task.frame = replace(self.frame, ns=parent.ns, config=task_config(parent), parents=parents)
+        self._give_answers(task)  # those that are known by its namespace
 
     def handler(self, failed: Task, node: NodeProgram, error: BaseException) -> Task:
         """The task that handles the failure of another."""
-        task_id = self._task_id(node.name, PUSH, "node_error_handler", failed.id)
+        task_id = self._task_id(failed.ns, node.name, PUSH, "node_error_handler", failed.id)
         path = (*failed.path[:3], "node_error_handler", False)
         task = self._task(task_id, node.name, path, (PUSH,), failed.input)
         self._put_behind(task, failed)
@@ -150,7 +150,7 @@ class Planner:
         except Exception as error:
             error.add_note(f"Before task with name '{node.name}' and path '{(PULL, node.name)}'")
             raise
-        task_id = self._task_id(node.name, PULL, *node.triggers)
+        task_id = self._task_id(self.frame.ns, node.name, PULL, *node.triggers)
         task = self._task(task_id, node.name, (PULL, node.name), node.triggers, shaped)
         task.values = values
         return self._completed(task, node)
@@ -163,9 +163,8 @@ class Planner:
         if node is None:
             logger.warning("Ignoring unknown node name %s in pending sends", send.node)
             return None
-        task = self._task(
-            self._task_id(node.name, PUSH, str(index)), node.name, (PUSH, index, False), (PUSH,), send.arg
-        )
+        task_id = self._task_id(self.frame.ns, node.name, PUSH, str(index))
+        task = self._task(task_id, node.name, (PUSH, index, False), (PUSH,), send.arg)
         task = self._completed(task, node)
         task.timeout = send.timeout or node.timeout
         return task
@@ -201,14 +200,21 @@ class Planner:
             resuming=self.resuming,
         )
         if self.pending.writes or frame.resume_map:
-            task.answers = self.pending.answers(task_id)
-            add_mapped_answer(task, frame.resume_map)
+            self._give_answers(task)
         return task
 
-    def _task_id(self, name: str, *parts: str) -> str:
-        """Derived from the checkpoint and the task's place in it, so that a resumed run plans the same ids."""
-        text = "\0".join((self.checkpoint_id, self.frame.ns, str(self.step), name, *parts))
-        digest = hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    def _give_answers(self, task: Task) -> None:
+        task.answers = self.pending.answers(task.id)
+        _add_mapped_answer(task, self.frame.resume_map)
+
+    def _task_id(self, ns: str, name: str, *parts: str) -> str:
+        """Derived from the checkpoint and the task's place in it, so that a resumed run plans the same ids.
+
+        Args:
+            ns: The namespace that the task's own stands behind.
+        """
+        text = "".join((f"{ns}|{name}" if ns else name, str(self.step), name, *parts))
+        digest = digests.digest(self.frame.digest, _id_bytes(self.checkpoint_id) + text.encode())
         return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:]}"
 
 
@@ -220,10 +226,21 @@ def branch_snapshot(node: NodeProgram, channels: Mapping[str, BaseChannel]) -> d
     return {key: value for key, value in saved.items() if value is not MISSING}
 
 
-def add_mapped_answer(task: Task, answers: Mapping[str, Any]) -> None:
+def _add_mapped_answer(task: Task, answers: Mapping[str, Any]) -> None:
     """Add the answer to the task's next question, if the caller gave one by its id."""
-    if answers and (key := interrupt_id(task.ns, len(task.answers))) in answers:
-        task.answers.append(answers[key])
+    if not answers:
+        return
+    for number in (len(task.answers), 0):  # older versions of LangGraph gave all of a task's questions the first id
+        if (key := interrupt_id(task.ns, number, task.frame.digest)) in answers:
+            task.answers.append(answers[key])
+            return
+
+
+def _id_bytes(checkpoint_id: str) -> bytes:
+    try:
+        return bytes.fromhex(checkpoint_id.replace("-", ""))
+    except ValueError:  # not a UUID: nobody but us has made ids of it
+        return checkpoint_id.encode()
 
 
 def _cache_key(code: str, node: str, key: str | bytes, policy: CachePolicy) -> CacheKey:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
+from fleetgraph.checkpoint import digests
 from fleetgraph.pregel import payloads
 from fleetgraph.pregel.planning import Pending, Planner
 from fleetgraph.pregel.program import Program, read_channels
@@ -41,12 +42,17 @@ class Standing:
 
     @classmethod
     def at(
-        cls, program: Program, saved: CheckpointTuple, next_version: Callable[[Any], Any] = _same_version
+        cls,
+        program: Program,
+        saved: CheckpointTuple,
+        next_version: Callable[[Any], Any] = _same_version,
+        digest: str = digests.OURS,
     ) -> Standing:
         """Where the thread stood at a checkpoint.
 
         Args:
             next_version: As in `State`; needed where the state is going to be saved.
+            digest: The name of the saver's hash.
         """
         checkpoint = saved.checkpoint
         return cls(
@@ -58,7 +64,13 @@ class Standing:
                 next_version,
             ),
             pending=Pending(list(saved.pending_writes or ())),
-            frame=Frame(program, saved.config, frozenset(), ns=saved.config["configurable"].get("checkpoint_ns") or ""),
+            frame=Frame(
+                program,
+                saved.config,
+                frozenset(),
+                ns=saved.config["configurable"].get("checkpoint_ns") or "",
+                digest=digest,
+            ),
             checkpoint_id=checkpoint["id"],
             step=saved.metadata.get("step", -1) + 1,
         )
@@ -90,13 +102,14 @@ class Look:
 
     Args:
         live: Whether to show how far the superstep has got by now, and not the thread as it was when that began.
+        digest: The name of the saver's hash.
     """
 
-    def __init__(self, program: Program, saved: CheckpointTuple, *, live: bool) -> None:
+    def __init__(self, program: Program, saved: CheckpointTuple, *, live: bool, digest: str = digests.OURS) -> None:
         self._program = program
         self._saved = saved
         self._live = live
-        self._standing = Standing.at(program, saved)
+        self._standing = Standing.at(program, saved, digest=digest)
 
     @cached_property
     def tasks(self) -> list[Task]:

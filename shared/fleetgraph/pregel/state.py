@@ -167,4 +167,4 @@ def path_text(path: object) -> str:
     """A path as text that sorts like it."""
     if isinstance(path, tuple):
         return "~" + ", ".join(path_text(part) for part in cast("tuple[object, ...]", path))
-    return f"{path:010d}" if type(path) is int else str(path)
+    return f"{path:010d}" if isinstance(path, int) else str(path)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from fleetgraph.channels.base import MISSING
+from fleetgraph.checkpoint import digests
 
 if TYPE_CHECKING:
     from fleetgraph.checkpoint.base import BaseCheckpointSaver
@@ -48,6 +49,12 @@ class Frame:
     """What the task around it has it do with a thread it finds: True go on with it, None what its input says."""
     parents: Mapping[str, str] = field(default_factory=dict[str, str])
     """The checkpoints that the graph's own hang on: checkpoint id by namespace."""
+    digest: str = digests.OURS
+    """The name of the hash that ids are made with: that of the run's saver."""
+    replaying: str | None = None
+    """The checkpoint of the outermost graph that the run replays, if it does: graphs inside are as they were then."""
+    before: str | None = None
+    """The checkpoint of the outermost graph before which the graph's own thread is looked at; None for its latest."""
 
     @property
     def path(self) -> tuple[str, ...]:
@@ -104,6 +111,8 @@ class Task:
     """The checkpoint it was planned from."""
     resuming: bool | None = None
     """What graphs that it runs are to do with a thread they find: True go on with it, None what their input says."""
+    first_in_replay: bool = False
+    """Whether it is the first of its node in a replay, so that graphs it calls start from what they were before."""
     values: Mapping[str, Any] | None = None
     """The channel values `input` was built from; None for a Send, whose argument is passed as it is."""
     snapshot: Mapping[str, Any] | None = None

@@ -110,6 +110,8 @@ class Tree:
             return None, []
         task, instructions = machine.called(parent, index, call)
         if task is not None:
+            if task.id not in self._owners:
+                self._place_in_replay(task)
             self._owners[task.id] = machine
         return task, self._carry(machine, instructions)
 
@@ -154,6 +156,8 @@ class Tree:
 
     def _run(self, machine: Machine, tasks: list[Task]) -> list[Instruction]:
         nodes = machine.frame.program.nodes
+        for task in tasks:
+            self._place_in_replay(task)
         graphs = [task for task in tasks if task.call is None and nodes[task.name].subgraph is not None]
         if not graphs:
             return [RunTasks(tasks)] if tasks else []
@@ -163,6 +167,16 @@ class Tree:
             inside = self._inside[task.id] = _Inside(machine, task, nodes[task.name])
             out += self._enter(inside)
         return out
+
+    def _place_in_replay(self, task: Task) -> None:
+        if task.frame.replaying is not None:
+            task.first_in_replay = self._is_new_in_replay(f"functions of {without_task_ids(task.ns)}")
+
+    def _is_new_in_replay(self, place: str) -> bool:
+        """Whether a graph has not been looked for in this place yet: the first time it is what it was then."""
+        known = place in self._replayed
+        self._replayed.add(place)
+        return not known
 
     def _timed_out(self, task_id: str, attempt: int) -> list[Instruction]:
         """A graph in a node has not ended in time: it ends now, whatever its tasks do."""
@@ -211,12 +225,11 @@ class Tree:
         ns = self._ns_of(inside)
         modes = outer.modes if self._subgraphs else frozenset[str]()
         resuming, before = task.resuming, None
-        if self.root.replaying is not None and inside.chosen is None:
+        replaying = parent.frame.replaying
+        if replaying is not None and inside.chosen is None:
             resuming = None
-            stable = ns.rpartition(":")[0] or ns
-            if stable not in self._replayed:
-                self._replayed.add(stable)
-                before = self.root.replaying
+            if self._is_new_in_replay(ns.rpartition(":")[0] or ns):
+                before = replaying
         config: Mapping[str, Any] = task_config(task)
         if graph.config is not None:
             config = merge_configs({"tags": config["tags"]}, graph.config, config)
@@ -237,6 +250,8 @@ class Tree:
             unheard=not self._subgraphs and ("messages" in outer.modes or parent.frame.unheard),
             resuming=resuming,
             parents={**parent.frame.parents, parent.frame.ns: parent.checkpoint_id},
+            digest=parent.frame.digest,
+            replaying=replaying,
         )
         settings = replace(
             outer,
@@ -247,7 +262,6 @@ class Tree:
             interrupt_before=graph.interrupt_before,
             interrupt_after=graph.interrupt_after,
             nested=True,
-            replayed_from=self.root.replaying,
         )
         return settings, before
 

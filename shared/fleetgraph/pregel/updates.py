@@ -29,7 +29,7 @@ def updates_of(keys: Sequence[str]) -> Callable[[Any], list[Write]]:
 
     def updates(returned: Any) -> list[Write]:
         if type(returned) is dict:  # the everyday case: no goto can hide in it
-            return [item for item in cast("dict[str, Any]", returned).items() if item[0] in known]
+            return _known_items(cast("dict[str, Any]", returned), known)
         return [*_state_updates(returned, keys, known), *_gotos(returned)]
 
     return updates
@@ -39,7 +39,7 @@ def _state_updates(returned: Any, keys: Sequence[str], known: Collection[str]) -
     if returned is None or isinstance(returned, Send):
         return []
     if isinstance(returned, dict):
-        return [item for item in cast("dict[str, Any]", returned).items() if item[0] in known]
+        return _known_items(cast("dict[str, Any]", returned), known)
     if isinstance(returned, Command):
         command = cast("Command[Any]", returned)
         if command.graph == Command.PARENT:
@@ -51,6 +51,14 @@ def _state_updates(returned: Any, keys: Sequence[str], known: Collection[str]) -
     if annotated_keys(cast("type[Any]", type(returned))):
         return instance_items(returned, keys)
     raise InvalidUpdateError(coded(f"Expected dict, got {returned}", ErrorCode.INVALID_GRAPH_NODE_RETURN_VALUE))
+
+
+def _known_items(update: dict[str, Any], known: Collection[str]) -> list[Write]:
+    items = [item for item in update.items() if item[0] in known]
+    for _, value in items:
+        if type(value).__qualname__ in _NAMES_OF_BOTH:
+            refuse_foreign(value)
+    return items
 
 
 def _root_updates(returned: Any) -> list[Write]:
@@ -71,7 +79,7 @@ def command_items(command: Command[Any]) -> list[Write]:
     if update is None:
         return []
     if isinstance(update, dict):
-        return list(cast("dict[str, Any]", update).items())
+        return _known_items(cast("dict[str, Any]", update), cast("dict[str, Any]", update))
     if isinstance(update, list | tuple) and all(
         type(item) is tuple and len(cast("tuple[Any, ...]", item)) == 2 and isinstance(item[0], str)
         for item in cast("Sequence[Any]", update)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import NAMESPACE_OID, uuid5
 
+from fleetgraph.checkpoint import digests
 from fleetgraph.constants import END
 from fleetgraph.errors import InvalidUpdateError
 from fleetgraph.pregel import context as task_context
@@ -80,6 +81,7 @@ class Updater:
         next_version: The channel version after `current`, which is None before the first.
         new_id: Makes checkpoint ids, each greater than the last.
         now: The time, as ISO 8601 text.
+        digest: The name of the saver's hash.
     """
 
     program: Program
@@ -87,6 +89,7 @@ class Updater:
     next_version: Callable[[Any], Any]
     new_id: Callable[[], str]
     now: Callable[[], str]
+    digest: str = digests.OURS
 
     def update(self, config: Config, supersteps: Sequence[Sequence[StateUpdate]]) -> Asking:
         """Write several supersteps, one after the other.
@@ -118,13 +121,15 @@ class Updater:
 
     def _base(self, config: Config, saved: CheckpointTuple | None) -> _Base:
         if saved is not None:
-            standing = Standing.at(self.program, saved, self.next_version)
+            standing = Standing.at(self.program, saved, self.next_version, self.digest)
             return _Base(standing, saved, with_configurable(config, saved.config["configurable"]))
         named = with_configurable(config, {"checkpoint_ns": config["configurable"].get("checkpoint_ns") or ""})
         standing = Standing(
             state=State(self.program, {}, {}, {}, self.next_version),
             pending=Pending(),
-            frame=Frame(self.program, named, frozenset(), ns=named["configurable"]["checkpoint_ns"]),
+            frame=Frame(
+                self.program, named, frozenset(), ns=named["configurable"]["checkpoint_ns"], digest=self.digest
+            ),
             checkpoint_id=self.new_id(),
             step=0,
         )
@@ -178,7 +183,7 @@ class Updater:
             for task in standing.planned():
                 ids.setdefault(task.name, []).append(task.id)
         nodes = self._nodes_of(standing, updates)
-        frame = Frame(self.program, base.config, frozenset(), ns=standing.frame.ns)
+        frame = Frame(self.program, base.config, frozenset(), ns=standing.frame.ns, digest=self.digest)
         tasks: list[Task] = []
         for number, (update, name) in enumerate(zip(updates, nodes, strict=True)):
             planned = ids.get(name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
 import functools
 import types
 from collections import deque
@@ -46,6 +48,7 @@ _FUNCTIONS: Final = (
     types.ModuleType,
 )
 _SOME: Final[dict[Any, Any]] = {}
+_FUTURES: Final[tuple[type[Any], ...]] = (asyncio.Future, concurrent.futures.Future)
 _VIEWS: Final[tuple[type[Any], ...]] = (
     *(type(_SOME.keys()), type(_SOME.values()), type(_SOME.items())),
     *(map, filter, zip, types.GeneratorType),
@@ -173,6 +176,8 @@ def hint_for(cls: type[Any], namesake: type[Any] | None) -> str:
         return f"Another class of this name is allowed, and this one is not: was {name} defined twice?"
     if issubclass(cls, _FUNCTIONS):
         return "Code never travels: send a name that both sides look up."
+    if issubclass(cls, _FUTURES):
+        return "A @task's result is a future: await it, or ask for its result(), and send that."
     if issubclass(cls, _VIEWS):
         return "Make it a list first."
     if cls is memoryview:

@@ -5,9 +5,12 @@ A task message's `more` holds, where they apply:
     nodes        the nodes that lead to the task's graph from the run's own, each being a graph in the one before
     ns           the graph's namespace
     checkpoint   the checkpoint the task was planned from, and `parents`, those its graph hangs on
+    digest       the name of the hash that ids are made with, if it is not ours
     answers      to the task's questions so far; `map`: answers by the id of the question
     asks         that an answer is there to be claimed
     resuming     what graphs in the task are to do with a thread they find
+    replaying    the checkpoint of the outermost graph that is being replayed; `first`: that the task is the first of
+                 its node since, so that graphs it calls start from what they were before that checkpoint
     async        that the caller is a coroutine: what can be run in either way runs on the event loop
     saving       that the run has a saver; `exit` that it saves at its end only
     subgraphs    that chunks of graphs in the task are wanted
@@ -28,10 +31,12 @@ from typing import Any, cast
 import msgpack  # pyright: ignore[reportMissingTypeStubs]
 
 from fleetgraph.channels.base import MISSING
-from fleetgraph.errors import NodeError
+from fleetgraph.checkpoint import digests
+from fleetgraph.errors import DecodeError, NodeError
 from fleetgraph.pregel.program import Program
 from fleetgraph.pregel.task import Frame, Task
 from fleetgraph.types import TimeoutPolicy
+from fleetgraph.wire.codec import Codec
 from fleetgraph.wire.messages import GraphRef, Outcome, TaskMessage
 
 _unpack: Any = cast("Any", msgpack).unpackb
@@ -94,6 +99,8 @@ def _more(task: Task, facts: RunFacts, resumable: bool) -> dict[str, Any]:
         more["nodes"] = list(frame.nodes)
     if frame.ns:
         more |= {"ns": frame.ns, "parents": dict(frame.parents)}
+    if frame.digest != digests.OURS:
+        more["digest"] = frame.digest
     if task.answers:
         more["answers"] = task.answers
     if frame.resume_map:
@@ -102,6 +109,10 @@ def _more(task: Task, facts: RunFacts, resumable: bool) -> dict[str, Any]:
         more["asks"] = True
     if task.resuming is not None:
         more["resuming"] = task.resuming
+    if frame.replaying is not None:
+        more["replaying"] = frame.replaying
+    if task.first_in_replay:
+        more["first"] = True
     if facts.asynchronous:
         more["async"] = True
     if facts.saving:
@@ -154,6 +165,8 @@ def from_message(program: Program, message: TaskMessage) -> Task:
         subgraphs=more.get("subgraphs", False),
         unheard=more.get("unheard", False),
         parents=more.get("parents", {}),
+        digest=more.get("digest", digests.OURS),
+        replaying=more.get("replaying"),
     )
     task = Task(
         id=message.id,
@@ -167,6 +180,7 @@ def from_message(program: Program, message: TaskMessage) -> Task:
         frame=frame,
         checkpoint_id=more.get("checkpoint", ""),
         resuming=more.get("resuming"),
+        first_in_replay=more.get("first", False),
         values=None if message.send else message.input,
         snapshot=message.snapshot,
         answers=list(more.get("answers", ())),
@@ -196,6 +210,22 @@ def _shape_input(task: Task, message: TaskMessage) -> None:
 
 def _path(path: Any) -> tuple[Any, ...]:
     return tuple(_path(part) if isinstance(part, list | tuple) else part for part in path)
+
+
+def decode_outcome(codec: Codec, data: bytes) -> Outcome:
+    """The outcome in a message of an inbox; of one with values that can't be read the failure to read them, so that
+    the run does not wait for ever.
+
+    Raises:
+        DecodeError: Not even which task it is about can be read.
+    """
+    try:
+        return codec.decode_outcome(data)
+    except DecodeError as error:
+        outcome = unreadable_outcome(data, error)
+        if outcome is None:
+            raise
+        return outcome
 
 
 def unreadable_outcome(data: bytes, error: Exception) -> Outcome | None:

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from typing_extensions import TypedDict
 
 from tests.differential.cases.branches import Log, graph_of, says
-from tests.differential.cases.interrupts import FAIL, answers, asking, fails_if_told
+from tests.differential.cases.interrupts import FAIL, answers, asking, asks, fails_if_told
+from tests.differential.cases.subgraphs import counting
 from tests.differential.harness import Turn, at, case, command, history_of, replay_of, resume, state_of, update_of
 
 CHAIN = ("a b c", "s-a a-b b-c")
@@ -268,3 +269,107 @@ def two_forks_of_one_checkpoint(lg: Any) -> Any:
 )
 def run_with_the_config_that_an_update_returns(lg: Any) -> Any:
     return graph_of(lg, *CHAIN)
+
+
+# --- graphs that functions call ----------------------------------------------------------------------------------
+
+
+def calling(lg: Any, *before: str, keeps: bool = True) -> Any:
+    """A function that calls a graph, which counts its runs and, unless told otherwise, remembers them."""
+    sub = counting(lg).compile(checkpointer=True if keeps else None)
+
+    def calls(state: Log) -> dict[str, Any]:
+        return {"log": sub.invoke({"log": ["called"]})["log"]}
+
+    sequence = [*((name, says(name)) for name in before), ("calls", calls)]
+    return lg.StateGraph(Log).add_sequence(sequence).add_edge(lg.START, sequence[0][0])
+
+
+THREE_RUNS = ({"log": ["i"]}, {"log": ["j"]}, {"log": ["k"]}, history_of())
+
+
+@case(*THREE_RUNS, replay_of(at(5)), state_of(), {"log": ["l"]}, without_saver=False)
+def replay_with_a_called_graph_that_keeps_its_state(lg: Any) -> Any:
+    return calling(lg, "first")
+
+
+@case(*THREE_RUNS, replay_of(at(1)), replay_of(at(9)), {"log": ["l"]}, without_saver=False)
+def two_replays_with_a_called_graph_that_keeps_its_state(lg: Any) -> Any:
+    return calling(lg, "first")
+
+
+@case(*THREE_RUNS, replay_of(at(4), {"log": ["new"]}), {"log": ["l"]}, without_saver=False)
+def new_input_at_an_old_checkpoint_with_a_called_graph_that_keeps_its_state(lg: Any) -> Any:
+    return calling(lg, "first")
+
+
+@case(
+    *THREE_RUNS,
+    update_of({"log": ["edited"]}, as_node="first", config=at(5)),
+    replay_of(lambda lg, past: past[-1].result),
+    {"log": ["l"]},
+    without_saver=False,
+)
+def fork_with_a_called_graph_that_keeps_its_state(lg: Any) -> Any:
+    return calling(lg, "first")
+
+
+@case({"log": ["i"]}, {"log": ["j"]}, history_of(), replay_of(at(5)), {"log": ["k"]}, without_saver=False)
+def replay_of_a_loop_that_calls_a_graph_that_keeps_its_state(lg: Any) -> Any:
+    sub = counting(lg).compile(checkpointer=True)
+
+    def calls(state: Log) -> dict[str, Any]:
+        return {"log": sub.invoke({"log": ["called"]})["log"]}
+
+    builder = lg.StateGraph(Log).add_sequence([("first", says("first")), ("calls", calls)]).add_edge(lg.START, "first")
+    rounds = iter(range(1000))
+    return builder.add_conditional_edges("calls", lambda state: lg.END if next(rounds) % 2 else "calls")
+
+
+@case(*THREE_RUNS, replay_of(at(5)), {"log": ["l"]}, without_saver=False)
+def replay_with_a_graph_that_calls_a_graph_that_keeps_its_state(lg: Any) -> Any:
+    middle = calling(lg).compile()
+    return lg.StateGraph(Log).add_sequence([("first", says("first")), ("middle", middle)]).add_edge(lg.START, "first")
+
+
+@case(*THREE_RUNS, replay_of(at(5)), {"log": ["l"]}, without_saver=False)
+def replay_with_a_called_graph_in_which_one_keeps_its_state(lg: Any) -> Any:
+    keeps = counting(lg).compile(checkpointer=True)
+    middle = lg.StateGraph(Log).add_node("keeps", keeps).add_edge(lg.START, "keeps").compile()
+
+    def calls(state: Log) -> dict[str, Any]:
+        return {"log": middle.invoke({"log": ["called"]})["log"]}
+
+    return lg.StateGraph(Log).add_sequence([("first", says("first")), ("calls", calls)]).add_edge(lg.START, "first")
+
+
+@case(*THREE_RUNS, replay_of(at(5)), {"log": ["l"]}, without_saver=False)
+def replay_with_a_called_graph_that_starts_anew(lg: Any) -> Any:
+    return calling(lg, "first", keeps=False)
+
+
+@case({"log": ["i"]}, resume("yes"), history_of(), replay_of(at(1)), resume("no"), state_of(), without_saver=False)
+def replay_asks_again_in_a_called_graph(lg: Any) -> Any:
+    sub = lg.StateGraph(Log).add_sequence([("one", says("one")), ("asks", asks(lg, "asks"))])
+    sub = sub.add_edge(lg.START, "one").compile()
+
+    def calls(state: Log) -> dict[str, Any]:
+        return {"log": sub.invoke({"log": ["called"]})["log"]}
+
+    return lg.StateGraph(Log).add_sequence([("first", says("first")), ("calls", calls)]).add_edge(lg.START, "first")
+
+
+@case(*THREE_RUNS, replay_of(at(5)), {"log": ["l"]}, async_only=True, without_saver=False)
+def replay_with_a_graph_called_by_a_coroutine(lg: Any) -> Any:
+    sub = counting(lg).compile(checkpointer=True)
+
+    async def calls(state: Log) -> dict[str, Any]:
+        return {"log": (await sub.ainvoke({"log": ["called"]}))["log"]}
+
+    return lg.StateGraph(Log).add_sequence([("first", says("first")), ("calls", calls)]).add_edge(lg.START, "first")
+
+
+@case(*THREE_RUNS, replay_of(at(4), {"log": ["new"]}), replay_of(at(5)), {"log": ["l"]}, without_saver=False)
+def new_input_at_an_old_checkpoint_with_a_subgraph_that_keeps_its_state(lg: Any) -> Any:
+    sub = counting(lg).compile(checkpointer=True)
+    return lg.StateGraph(Log).add_sequence([("first", says("first")), ("sub", sub)]).add_edge(lg.START, "first")

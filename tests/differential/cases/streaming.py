@@ -285,3 +285,56 @@ def parameters_with_defaults_are_left_alone(lg: Any) -> Any:
         return {"log": [f"{times}{suffix}"]}
 
     return lg.StateGraph(Log).add_node(node).add_edge(lg.START, "node")
+
+
+# --- what a run is labelled with ---------------------------------------------------------------------------------
+
+
+@case({"log": ["i"]}, config={"tags": ["langsmith:hidden"]})
+def run_that_is_tagged_as_hidden(lg: Any) -> Any:
+    """Nothing is told of its tasks, nor of those inside of them."""
+
+    class Log(TypedDict):
+        log: Annotated[list[str], operator.add]
+
+    def writes(state: Log, writer: lg.StreamWriter) -> dict[str, Any]:
+        writer({"task": "writes"})
+        return {"log": ["writes"]}
+
+    def says(state: Log) -> dict[str, Any]:
+        return {"log": ["says"]}
+
+    sub = lg.StateGraph(Log).add_node(says).add_edge(lg.START, "says").compile()
+    return lg.StateGraph(Log).add_sequence([writes, ("sub", sub)]).add_edge(lg.START, "writes")
+
+
+@case({"n": 1}, config={"run_name": "mine", "tags": ["t"], "metadata": {"m": 1}})
+def config_that_nodes_are_given(lg: Any) -> Any:
+    return _tells_its_config(lg)
+
+
+@case({"n": 1}, config={"recursion_limit": 7, "max_concurrency": 2})
+def config_with_limits_that_nodes_are_given(lg: Any) -> Any:
+    return _tells_its_config(lg)
+
+
+def _tells_its_config(lg: Any) -> Any:
+    """In a node, in a graph that is a node, and in one that a function calls."""
+
+    class Told(TypedDict):
+        n: int
+        told: Annotated[list[Any], operator.add]
+
+    def tells(state: Told, config: RunnableConfig) -> dict[str, Any]:
+        return {"told": [{key: value for key, value in sorted(config.items()) if key in TELLING and value != []}]}
+
+    sub = lg.StateGraph(Told).add_node(tells).add_edge(lg.START, "tells").compile()
+
+    def calls(state: Told) -> dict[str, Any]:
+        return {"told": sub.invoke({"n": 1})["told"]}
+
+    return lg.StateGraph(Told).add_sequence([tells, ("sub", sub), calls]).add_edge(lg.START, "tells")
+
+
+TELLING = ("run_name", "tags", "recursion_limit", "max_concurrency")
+"""Of a config; what else it holds tells where a task stands."""

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Final
 
 from fleetgraph.channels.base import MISSING
 from fleetgraph.checkpoint.base import BaseCheckpointSaver
-from fleetgraph.errors import FleetError
+from fleetgraph.errors import EncodeError, FleetError
 from fleetgraph.pregel.context import TaskContext
 from fleetgraph.pregel.task import Call, Task
 from fleetgraph.runtime import RunControl
@@ -21,6 +23,21 @@ from fleetgraph.wire.requests import CALL, RESUME
 
 Ask = Callable[[str, Any, str], "Future[Any]"]
 """Asks something of a kind, with a payload, that belongs to something; gives the answer to come."""
+
+
+_IN_CALL: Final = re.compile(r"\$\[\d+\](?:\[2\]\[(\d+)\]|\[3\]\.(\w+))(.*)", re.DOTALL)
+"""Where in a request to call a function an argument stands: by its number, or by its name; and where in that."""
+
+
+def _parameter(call: Call, number: int) -> str:
+    """What the `number`th argument of a call, from 0, is called; its number, counted from 1, if it has no name."""
+    try:
+        bound = inspect.signature(call.function).bind_partial(*call.args[: number + 1])
+    except (TypeError, ValueError):  # it takes fewer, or is a builtin that does not say what it takes
+        return str(number + 1)
+    name = list(bound.arguments)[-1]
+    kind = bound.signature.parameters[name].kind
+    return str(number + 1) if kind is inspect.Parameter.VAR_POSITIONAL else name
 
 
 class WorkerHost:
@@ -54,7 +71,7 @@ class WorkerHost:
         self.durability: Durability = "exit" if message.more.get("exit") else "async"
 
     def _asked(self, kind: str, payload: Any) -> Any:
-        return self._ask(kind, payload, f"node {self._message.name!r}, {kind}").result()
+        return self._ask(kind, payload, self._whose(kind)).result()
 
     @property
     def saver(self) -> BaseCheckpointSaver | None:
@@ -79,12 +96,28 @@ class WorkerHost:
         payload = [index, call.reference, list(call.args), dict(call.kwargs)]
         self._waiting(1)
         try:
-            future = self._ask(CALL, payload, f"node {self._message.name!r}, call of {call.name!r}")
+            future = self._ask(CALL, payload, self._whose(f"call of {call.name!r}"))
+        except EncodeError as error:
+            self._waiting(-1)
+            raise self._of_argument(error, call) from None
         except BaseException:
             self._waiting(-1)
             raise
         future.add_done_callback(lambda _: self._waiting(-1))
         return future
+
+    def _whose(self, what: str) -> str:
+        return f"graph {self._message.graph.name!r}, node {self._message.name!r}, {what}"
+
+    def _of_argument(self, error: EncodeError, call: Call) -> EncodeError:
+        """The error of a call that can't travel, told by the argument instead of the place in the request."""
+        found = _IN_CALL.fullmatch(error.path)
+        if found is None:
+            return error
+        number, name, rest = found.groups()
+        if number is not None:
+            name = _parameter(call, int(number))
+        return EncodeError(f"${rest}", error.kind, self._whose(f"argument {name} of {call.name!r}"), error.hint)
 
     def time_limit(self, running: TaskContext) -> AbstractContextManager[None]:
         timeout = running.task.timeout
