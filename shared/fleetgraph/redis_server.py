@@ -135,9 +135,14 @@ def check_server(client: redis.Redis) -> None:
         ) from error
     except NoPermissionError as error:
         raise RedisUnavailable(
-            f"Redis at {where} does not let this user run INFO: {error}. Give it the ACL rules +@all ~* &*."
+            f"Redis at {where} does not let this user run INFO: {error}. What a user needs is printed by "
+            "`fleetgraph acl ROLE`."
         ) from error
     except (redis.ConnectionError, redis.TimeoutError) as error:
+        if advice := certificate_advice(error):
+            raise RedisUnavailable(
+                f"Redis at {where} is not to be trusted: {str(error).rstrip('.')}.{advice}"
+            ) from error
         raise RedisUnavailable(
             f"no Redis answers at {where}: {str(error).rstrip('.')}. Start one there (redis-server, or docker run -p "
             "6379:6379 valkey/valkey), or pass the URL of one that runs: --redis redis://host:port/0, or "
@@ -147,6 +152,16 @@ def check_server(client: redis.Redis) -> None:
     except redis.ResponseError as error:
         raise RedisUnavailable(f"Redis at {where} does not answer INFO: {error}") from error
     check_info(info, where)
+
+
+def certificate_advice(error: Exception) -> str:
+    """What to do about a server whose certificate was refused, as a further sentence; empty for any other error."""
+    if "CERTIFICATE_VERIFY_FAILED" not in str(error):
+        return ""
+    return (
+        " Its certificate has to be for the host in the URL, and of an authority that this process knows: "
+        "rediss://host:port/0?ssl_ca_certs=/path/to/ca.pem."
+    )
 
 
 def check_info(info: Mapping[str, Any], where: str) -> None:
@@ -166,8 +181,10 @@ def check_info(info: Mapping[str, Any], where: str) -> None:
 
 
 def mask_password(url: str) -> str:
-    """`url` fit for messages and logs: its password, if any, replaced by `***`."""
-    url = re.sub(r"://([^:/@]*):.*@", r"://\1:***@", url)  # to the last @: passwords may hold unquoted ones
+    """`url` fit for messages and logs: its passwords, if any, replaced by `***`."""
+    start = r"://" if "://" in url else r"^"
+    # To the last @: passwords may hold some that are not quoted.
+    url = re.sub(rf"({start}[^:/@]*):.*@", r"\1:***@", url, flags=re.DOTALL)
     return re.sub(r"(?<=password=)[^&]*", "***", url)
 
 

@@ -67,6 +67,7 @@ SPECIAL: dict[type[BaseException], BaseException] = {
 def instance_of(cls: type[BaseException]) -> BaseException:
     """An instance with an argument of the right type for each parameter of the constructor."""
     samples = {str: "text", int: 7, float: 0.5, bool: True, list[str]: ["a", "b"]}
+    samples[dict[str, dict[str, str]]] = {"a": {"b": "c"}}
     if cls in SPECIAL:
         return SPECIAL[cls]
     if "__init__" not in vars(cls):
@@ -454,20 +455,26 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return name
 
 
-def test_a_module_is_imported_only_from_a_package_that_is_in_use(package: str) -> None:
-    kind = f"{package}.problems:Problem"
-    assert type(forged(kind)) is RemoteNodeError
-    assert package not in sys.modules
+@pytest.mark.parametrize("module", ["problems", "exits", "broken"])
+def test_no_module_is_imported_for_a_name_from_the_wire(package: str, module: str) -> None:
     __import__(package)
-    arrived = forged(kind)
+    assert type(forged(f"{package}.{module}:Problem")) is RemoteNodeError
+    assert f"{package}.{module}" not in sys.modules
+
+
+def test_a_class_of_a_module_that_is_there_is_found(package: str) -> None:
+    importlib.import_module(f"{package}.problems")
+    arrived = forged(f"{package}.problems:Problem")
     assert type(arrived).__name__ == "Problem"
     assert arrived.args == ("m",)
 
 
-@pytest.mark.parametrize("module", ["exits", "broken"])
-def test_a_module_that_fails_to_import_does_no_harm(package: str, module: str) -> None:
-    __import__(package)
-    assert type(forged(f"{package}.{module}:Error")) is RemoteNodeError
+def test_no_module_is_asked_for_what_it_does_not_hold(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module's own __getattr__ would run, and such are made to import things."""
+    module = __import__(package)
+    monkeypatch.setattr(module, "__getattr__", importlib.import_module, raising=False)
+    assert type(forged(f"{package}:antigravity")) is RemoteNodeError
+    assert "antigravity" not in sys.modules
 
 
 def test_exceptions_of_a_script_meet_across_processes(tmp_path: Path) -> None:

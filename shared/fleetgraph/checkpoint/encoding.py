@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from fleetgraph.checkpoint.base import (
     BaseCheckpointSaver,
@@ -15,12 +15,19 @@ from fleetgraph.checkpoint.base import (
 )
 from fleetgraph.errors import DecodeError
 from fleetgraph.wire.codec import Codec
+from fleetgraph.wire.shapes import is_array
 
 FORMAT: Final = 1
 """Of `EncodedCheckpoint.head` and what belongs to it; raised when they change shape."""
 
 METADATA: Final = "the metadata of a checkpoint"
 """How errors name it."""
+
+_HEAD: Final = "a checkpoint"
+
+_BOUND: Final = frozenset([METADATA, _HEAD])
+"""What is bound to being just that, when it is encrypted; and each value is, to its channel. Not to the thread: threads
+can be copied."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +96,11 @@ class EncodingSaver(BaseCheckpointSaver):
         plain = {key: value for key, value in checkpoint.items() if key != "channel_values"}
         return EncodedCheckpoint(
             id=checkpoint["id"],
-            head=self._codec.encode([FORMAT, place.checkpoint_id, plain, channels], "a checkpoint"),
-            metadata=self._codec.encode(dict(metadata), METADATA),
+            head=self._codec.encode([FORMAT, place.checkpoint_id, plain, channels], _HEAD, about=_HEAD),
+            metadata=self._codec.encode(dict(metadata), METADATA, about=METADATA),
             filled=[(name, versions[name]) for name in channels],
             values=[
-                (name, version, self._codec.encode(values[name], f"channel {name!r}"))
+                (name, version, self._codec.encode(values[name], f"channel {name!r}", about=name))
                 for name, version in new_versions.items()
                 if name in values
             ],
@@ -101,26 +108,41 @@ class EncodingSaver(BaseCheckpointSaver):
 
     def _encode_write(self, channel: str, value: Any) -> bytes:
         """Raises `EncodeError` for a value that can't be encoded; names its channel."""
-        return self._codec.encode(kept(value), f"channel {channel!r}")
+        return self._codec.encode(kept(value), f"channel {channel!r}", about=channel)
 
     def _decode_head(self, data: bytes, place: Place) -> Head:
         """Raises `DecodeError` for one in a format of another version of Fleetgraph."""
-        version, *head = self._decode(data, place, "a checkpoint")
-        if version != FORMAT:
+        decoded: Any = self._decode(data, place, _HEAD)
+        version = _first(decoded)
+        if type(version) is int and version != FORMAT:
             raise DecodeError(
                 f"a checkpoint of {_where(place)} has format {version}, and this version of Fleetgraph reads {FORMAT}."
             )
-        return Head(*head)
+        if not is_array(decoded, int, str | None, dict, list) or not _has_versions(decoded[2], decoded[3]):
+            raise DecodeError(f"a checkpoint of {_where(place)} has another shape than Fleetgraph gives them.")
+        return Head(*decoded[1:])
 
-    def _decode(self, data: bytes, place: Place, what: str) -> Any:
+    def _decode(self, data: bytes, place: Place, what: str, channel: str | None = None) -> Any:
+        """`what` is what errors call it; a value belongs to a channel."""
+        about = channel if channel is not None else what if what in _BOUND else ""
         try:
-            return self._codec.decode(data)
+            found: Any = self._codec.decode(data, about=about)
         except DecodeError as error:
             name = type(self).__name__
             raise DecodeError(
                 f"{what} of {_where(place)}: {error} For this saver alone, give it the class: "
                 f"{name}(..., types=[...]), or saver.allow(...)."
             ) from error
+        if what == METADATA and type(cast(object, found)) is not dict:
+            raise DecodeError(f"{what} of {_where(place)} has another shape than Fleetgraph gives them.")
+        return found
+
+    def _decode_row(self, data: bytes, place: Place, what: str, kinds: tuple[type[Any], ...]) -> list[Any]:
+        """An array of items of these types. Raises `DecodeError` for anything else."""
+        row = self._decode(data, place, what)
+        if not is_array(row, *kinds):
+            raise DecodeError(f"{what} of {_where(place)} has another shape than Fleetgraph gives them.")
+        return row
 
     def _tuple(
         self,
@@ -145,7 +167,7 @@ class EncodingSaver(BaseCheckpointSaver):
             checkpoint={
                 **head.checkpoint,
                 "channel_values": {
-                    name: self._decode(data, place, f"channel {name!r}")
+                    name: self._decode(data, place, f"channel {name!r}", name)
                     for name, data in values.items()
                     if data is not None
                 },
@@ -153,10 +175,24 @@ class EncodingSaver(BaseCheckpointSaver):
             metadata=metadata,
             parent_config=Place(place.thread, place.ns, head.parent_id).parent_config,
             pending_writes=[
-                (write.task, write.channel, self._decode(write.value, place, f"a write to channel {write.channel!r}"))
+                (
+                    write.task,
+                    write.channel,
+                    self._decode(write.value, place, f"a write to channel {write.channel!r}", write.channel),
+                )
                 for write in ordered
             ],
         )
+
+
+def _first(array: Any) -> Any:
+    return cast("list[Any]", array)[0] if isinstance(array, list) and array else None
+
+
+def _has_versions(checkpoint: dict[str, Any], channels: list[Any]) -> bool:
+    """Whether a checkpoint tells the version of each of these channels."""
+    versions: Any = checkpoint.get("channel_versions")
+    return isinstance(versions, dict) and all(type(name) is str and name in versions for name in channels)
 
 
 def _where(place: Place) -> str:

@@ -226,7 +226,7 @@ class RedisSaver(EncodingSaver):
 
     def _write(self, place: Place, name: bytes, data: bytes) -> StoredWrite:
         task, index = name.decode().rsplit("\0", 2)[1:]
-        path, channel, value = self._decode(data, place, "a write")
+        path, channel, value = self._decode_row(data, place, "a write", (str, str, bytes))
         return StoredWrite(path, task, int(index), channel, value)
 
     # --- writing -------------------------------------------------------------------------------------------------

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final, Protocol, Self, cast
 
-import msgpack  # pyright: ignore[reportMissingTypeStubs]
 import redis
 
 from fleetgraph.errors import DecodeError
@@ -42,9 +41,6 @@ RETRIES: Final = 5
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TEXT_ERRORS: Final = "surrogatepass"
 """Half a surrogate pair, which file names have, is a key like any other."""
-
-_packb = cast("Callable[..., bytes]", msgpack.packb)  # pyright: ignore[reportUnknownMemberType]
-_unpackb = cast("Callable[..., Any]", msgpack.unpackb)  # pyright: ignore[reportUnknownMemberType]
 
 
 class RedisStore(BaseStore):
@@ -173,7 +169,7 @@ class RedisStore(BaseStore):
             item,
             self._codec.encode(dict(put.value), f"item {key!r} of the store's namespace {namespace}"),
             None if ttl is None else max(1, round(1000 * ttl)),
-            _packb([array("f", vector).tobytes() for vector in vectors]) if vectors else b"",
+            self._codec.encode([array("f", vector).tobytes() for vector in vectors]) if vectors else b"",
         )
 
     def _reading(self, op: ReadOp, embedded: Embedded | None) -> _Reading:
@@ -293,7 +289,7 @@ class _Search:
             if self._embedded is None:
                 self._found.append((item, row.id))
             else:
-                item.score = self._embedded.nearness(self._op.query or "", _vectors(row.embeddings))
+                item.score = self._embedded.nearness(self._op.query or "", _vectors(self._codec, row.embeddings))
                 self._ranking.add((item, row.id), item.score)
         self.done = not page.more or (self._embedded is None and len(self._found) >= self._wanted)
 
@@ -335,20 +331,33 @@ def _search_item(codec: Codec, row: Row) -> SearchItem:
 
 def _decoded(codec: Codec, data: bytes, namespace: Namespace, key: str) -> dict[str, Any]:
     try:
-        return codec.decode(data)
+        value = codec.decode(data)
     except DecodeError as error:
         raise DecodeError(
             f"item {key!r} of the store's namespace {namespace}: {error} For this store alone, give it the class: "
             "RedisStore(..., types=[...]), or store.allow(...)."
         ) from error
+    if type(value) is not dict:
+        raise DecodeError(
+            f"item {key!r} of the store's namespace {namespace} is no dict, but a {type(value).__name__}."
+        )
+    return cast("dict[str, Any]", value)
 
 
-def _vectors(data: bytes) -> list[Vector]:
-    return [array("f", vector) for vector in _unpackb(data)] if data else []
+def _vectors(codec: Codec, data: bytes) -> list[Vector]:
+    if not data:
+        return []
+    try:
+        return [array("f", vector) for vector in codec.decode(data)]
+    except (TypeError, ValueError) as error:
+        raise DecodeError(f"the embeddings of an item of the store can't be read: {error}.") from error
 
 
 def _time(microseconds: bytes) -> datetime:
-    return _EPOCH + timedelta(microseconds=int(microseconds))
+    try:
+        return _EPOCH + timedelta(microseconds=int(microseconds))
+    except (ValueError, OverflowError) as error:
+        raise DecodeError(f"a time in the store can't be read: {error}.") from error
 
 
 __all__ = ["RedisStore"]

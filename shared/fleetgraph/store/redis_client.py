@@ -14,7 +14,7 @@ from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
 from fleetgraph.errors import RedisUnavailable
-from fleetgraph.redis_server import check_server
+from fleetgraph.redis_server import certificate_advice, check_server
 from fleetgraph.wire.connection import connect
 from fleetgraph.wire.outages import will_pass
 
@@ -66,7 +66,8 @@ class RedisClient:
             if not will_pass(error):
                 raise
             where = self._where()
-            raise RedisUnavailable(f"{self._what} can't use its Redis{where} for now: {error}") from error
+            told = f"{error}{certificate_advice(error)}"
+            raise RedisUnavailable(f"{self._what} can't use its Redis{where} for now: {told}") from error
 
     async def in_thread(self, do: Callable[[], T]) -> T:
         """What `do` gives, run in a thread of its own kind: those of the event loop may all be busy with nodes."""

@@ -67,8 +67,9 @@ def _object(cls: type[Any], name: str) -> Recipe:
     read, fill = _reader(cls), _filler(cls)
 
     def build(items: list[Any]) -> Any:
+        (attributes,) = items
         value = object.__new__(cls)
-        fill(value, items[0])
+        fill(value, _is(dict, attributes))
         return value
 
     return Recipe(OBJECT, lambda value: [name, read(value)], build)
@@ -152,8 +153,8 @@ def _model(cls: type[Any], name: str) -> Recipe:
         put = object.__setattr__  # as pydantic itself does: frozen models allow nothing else
         put(value, "__dict__", fields)
         put(value, "__pydantic_fields_set__", set(_is(list, fields_set)))
-        put(value, "__pydantic_extra__", extra)
-        put(value, "__pydantic_private__", private)
+        put(value, "__pydantic_extra__", extra if extra is None else _is(dict, extra))
+        put(value, "__pydantic_private__", private if private is None else _is(dict, private))
         return value
 
     return Recipe(MODEL, plain, build)
@@ -220,8 +221,8 @@ def _derived(cls: type[Any], name: str, base: Any) -> Recipe:
         else:
             value = new(cls)
             how.fill(value, content)
-        if attributes:
-            fill(value, attributes)
+        if attributes is not None:
+            fill(value, _is(dict, attributes))
         return value
 
     return Recipe(DERIVED, plain, build)

@@ -35,30 +35,37 @@ else is an extension whose data is one msgpack value again, the *plain form*:
      34   exception                [type, message, bin: arguments, bin: attributes, notes, traceback]
      40   numpy array              [data type, shape, bin in C order]
      41   numpy scalar             [data type, bin]
+     50   anything, encrypted      not msgpack: see encryption.py
 
 A *type* is `module:qualname`. Types of 30 to 33 are built only if they are on the allow-list: those the codec
-was given, those given to `fleetgraph.wire.allow`, Fleetgraph's own, LangChain's messages and documents. No
-name from the wire is imported; failures.py tells the one exception.
+was given, those given to `fleetgraph.wire.allow`, Fleetgraph's own, LangChain's messages and documents. An
+exception may be of any class that the process has imported already. No name from the wire is ever imported.
 
 A value arrives as what it was, of the same type, save that a fixed UTC offset becomes a `datetime.timezone`
 whatever class it was (pydantic has its own), a path of another operating system its pure twin, an array one
 in C order, and that results of `cached_property` stay behind. That two references are to one object is lost.
+
+With a key for it in the environment, what is encoded is encrypted: as a whole; or all items of a message
+behind its head, as one that is bound to the head, which stays readable.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from itertools import chain
-from typing import Any, Final, NoReturn, Protocol, cast
+from typing import Any, Final, Literal, Protocol, cast
 
 import msgpack  # pyright: ignore[reportMissingTypeStubs]
 
-from fleetgraph.errors import DecodeError
+from fleetgraph.errors import DecodeError, EncodeError, FleetError
 from fleetgraph.wire import allowlist
 from fleetgraph.wire.arrays import array_plain, build_array, build_scalar
 from fleetgraph.wire.classes import Recipe, Unsupported, recipe_for
+from fleetgraph.wire.encryption import SEALED, Cipher, cipher_of_environment, open_sealed
 from fleetgraph.wire.explain import explain, hint_for
-from fleetgraph.wire.failures import dismantle, rebuild
+from fleetgraph.wire.failures import dismantle, rebuild, shortened
 from fleetgraph.wire.kinds import (
     ARRAY,
     BUILD,
@@ -78,10 +85,18 @@ from fleetgraph.wire.kinds import (
 from fleetgraph.wire.messages import Outcome, TaskMessage
 from fleetgraph.wire.names import shown_name, wire_name
 from fleetgraph.wire.shapes import message_from_array, message_to_array
+from fleetgraph.wire.unpacking import unpack
 
 _NESTING_ON_STACK: Final = 6
 # Extensions up to this depth are unpacked by msgpack's unpackb, which puts 24 KB on the C stack each time:
 # threads may have little of it. Deeper ones take its Unpacker, which is on the heap, and half as fast.
+
+LIMIT_VARIABLE: Final = "FLEETGRAPH_MAX_MESSAGE_BYTES"
+"""Names the environment variable that sets the most that one encoded value may take."""
+
+MAX_MESSAGE_BYTES: Final = 128 << 20
+"""What it is without that. A value passes several connections, and each call has seconds; Redis holds it several times
+over meanwhile. Redis's own limit is 512 MB (`proto-max-bulk-len`)."""
 
 _LARGEST_KEPT: Final = 1 << 20  # bytes; an encoder whose buffers grew to more is not kept for the next value
 
@@ -91,21 +106,34 @@ class _Packer(Protocol):
 
 
 _new_packer = cast("Callable[..., _Packer]", msgpack.Packer)  # pyright: ignore[reportUnknownMemberType]
-_new_unpacker = cast("Callable[..., Any]", msgpack.Unpacker)  # pyright: ignore[reportUnknownMemberType]
-_unpackb = cast("Callable[..., Any]", msgpack.unpackb)  # pyright: ignore[reportUnknownMemberType]
 _extension = cast("Callable[[int, bytes], Any]", msgpack.ExtType)
 
 
 class Codec:
     """Encodes values for another process, and decodes what came from one. Threads may share it."""
 
-    def __init__(self, types: Iterable[type[Any]] = ()) -> None:
-        """Allow `types` besides what always travels; `allowlist.collect_types` finds those of a schema."""
+    def __init__(
+        self, types: Iterable[type[Any]] = (), cipher: Cipher | Literal["environment"] | None = "environment"
+    ) -> None:
+        """Allow `types` besides what always travels; `allowlist.collect_types` finds those of a schema.
+
+        Encrypts with `cipher`: with that of the environment unless told otherwise, and not at all with None.
+
+        Raises:
+            FleetError: The environment asks for encryption, or for a limit, and does not say it right.
+        """
         self._types: dict[str, type[Any]] = {}
         self._recipes: dict[type[Any], Recipe] = {}
         self.rules: dict[type[Any], tuple[int, Plain]] = dict(PLAIN)
         self._idle: list[_Encoder] = []
+        self._cipher = cipher_of_environment() if cipher == "environment" else cipher
+        self._limit = _limit()
         self.allow(*types)
+
+    @property
+    def encrypts(self) -> bool:
+        """Whether what it encodes is encrypted."""
+        return self._cipher is not None
 
     def allow(self, *types: type[Any]) -> None:
         """Let values of exactly these types travel through this codec.
@@ -120,30 +148,41 @@ class Codec:
                 self.rules.pop(former, None)
             self._types[name] = cls
 
-    def encode(self, value: Any, where: str = "") -> bytes:
-        """The bytes of `value`; `where` says, for the error, what it belongs to.
+    def encode(self, value: Any, where: str = "", *, clear: int | None = None, about: str = "") -> bytes:
+        """The bytes of `value`.
+
+        Args:
+            value: What is encoded.
+            where: What it belongs to, for errors.
+            clear: How many items of an array stay readable when the others are encrypted; None to encrypt the value
+                as a whole.
+            about: What a value that is encrypted as a whole is bound to: `decode` has to be told the same.
 
         Raises:
-            EncodeError: Something in it can't travel. Says what, where in it, and what to do.
+            EncodeError: Something in it can't travel: says what, where in it, and what to do. Or it is too large.
         """
         try:
-            return self._pack(value)
+            data = self._pack(value) if self._cipher is None else self._sealed(self._cipher, value, clear, about)
         except MemoryError:
             raise
         except Exception as error:
             raise explain(value, where, self.rule_for, error) from None
+        if len(data) > self._limit:
+            raise self._too_large(value, where, len(data))
+        return data
 
-    def decode(self, data: bytes) -> Any:
+    def decode(self, data: bytes, *, about: str = "") -> Any:
         """The value in `data`.
 
         Raises:
-            DecodeError: The bytes are not exactly one value, or hold a type that is not on the allow-list.
+            DecodeError: The bytes are not exactly one value, or hold a type that is not on the allow-list; or they
+                are encrypted, and can't be decrypted.
         """
         try:
             try:
-                return _Decoder(self).unpack(data)
+                return self._unpack(data, about)
             except UnicodeDecodeError:
-                return _Decoder(self, "surrogatepass").unpack(data)
+                return self._unpack(data, about, "surrogatepass")
         except DecodeError:
             raise
         except Exception as error:
@@ -155,15 +194,7 @@ class Codec:
         Raises:
             EncodeError: Its input, channel snapshot, config or context can't travel; says which.
         """
-        array = message_to_array(message)
-        try:
-            return self._pack(array)
-        except MemoryError:
-            raise
-        except Exception as error:
-            whose = f"node {message.name!r}"
-            parts = [(getattr(message, part), f"{whose}, {part}") for part in _PARTS]
-            self._raise_for(parts, array, whose, error)
+        return self._encode_parts(message_to_array(message), _TASK_HEAD, lambda: _parts_of_task(message))
 
     def decode_task(self, data: bytes) -> TaskMessage:
         """The task message in `data`; `DecodeError` as from `decode`, and for another wire version."""
@@ -176,19 +207,79 @@ class Codec:
             EncodeError: A value that the task wrote can't travel; says to which channel. An exception always
                 can.
         """
-        array = message_to_array(outcome)
         try:
-            return self._pack(array)
-        except MemoryError:
-            raise
-        except Exception as error:
-            whose = f"node {node!r}" if node else f"task {outcome.task}"
-            parts = [(value, f"{whose}, channel {channel!r}") for channel, value in outcome.writes or ()]
-            self._raise_for(parts, array, whose, error)
+            return self._encode_parts(
+                message_to_array(outcome), _OUTCOME_HEAD, lambda: _parts_of_outcome(outcome, node)
+            )
+        except EncodeError as error:
+            if outcome.error is None or outcome.writes:
+                raise
+            # What is too large is the exception.
+            return self.encode_outcome(replace(outcome, error=shortened(outcome.error, error.hint)), node)
 
     def decode_outcome(self, data: bytes) -> Outcome:
         """The outcome in `data`; `DecodeError` as from `decode`, and for another wire version."""
         return message_from_array(Outcome, self.decode(data))
+
+    def _encode_parts(self, array: list[Any], clear: int, parts: Callable[[], _Parts]) -> bytes:
+        """The bytes of a message; errors tell which of its parts is at fault, with the path in that part."""
+        try:
+            data = self._pack(array) if self._cipher is None else self._sealed(self._cipher, array, clear, "")
+        except MemoryError:
+            raise
+        except Exception as error:
+            whose, each = parts()
+            for value, where in each:
+                self.encode(value, where)
+            raise explain(array, whose, self.rule_for, error) from None
+        if len(data) > self._limit:
+            whose, each = parts()
+            value, where = max(each, key=lambda part: len(self._pack(part[0])), default=(array, whose))
+            raise self._too_large(value, where, len(data))
+        return data
+
+    def _too_large(self, value: Any, where: str, size: int) -> EncodeError:
+        hint = (
+            f"Packed with what goes along it takes {size / 1e6:.1f} MB, and {self._limit / 1e6:.1f} MB are allowed. "
+            "Keep large things in files or in a store, and send their names; or set "
+            f"{LIMIT_VARIABLE}, to less than Redis's proto-max-bulk-len."
+        )
+        return EncodeError("$", shown_name(cast("type[Any]", type(value))), where, hint)
+
+    # --- encryption ----------------------------------------------------------------------------------------
+
+    def _sealed(self, cipher: Cipher, value: Any, clear: int | None, about: str) -> bytes:
+        if clear is None:
+            return self._pack(_extension(SEALED, cipher.seal(self._pack(value), about.encode())))
+        head = value[:clear]
+        rest = cipher.seal(self._pack(value[clear:]), self._pack(head))
+        return self._pack([*head, _extension(SEALED, rest)])
+
+    def _unpack(self, data: bytes, about: str, unicode_errors: str | None = None) -> Any:
+        decoder = _Decoder(self, unicode_errors)
+        value = decoder.unpack(data)
+        if not decoder.sealed:
+            return value
+        opener = _Opener(self, unicode_errors)
+        value = opener.open(value, about.encode())
+        if opener.opened != decoder.sealed:
+            raise DecodeError("an encrypted part is where none belongs.")
+        return value
+
+    def open_part(self, data: bytes, about: bytes, unicode_errors: str | None) -> Any:
+        """The value that was encrypted into `data`."""
+        decoder = _Decoder(self, unicode_errors)
+        value = decoder.unpack(open_sealed(self._cipher, data, about))
+        if decoder.sealed:
+            raise DecodeError("an encrypted part is where none belongs.")
+        return value
+
+    def pack_head(self, head: list[Any]) -> bytes:
+        """What the encrypted part of a message is bound to."""
+        try:
+            return self._pack(head)
+        except Refusal:
+            raise DecodeError("an encrypted part is where none belongs.") from None
 
     # --- for the encoder and the decoder below -------------------------------------------------------------
 
@@ -257,12 +348,6 @@ class Codec:
             self._idle.append(encoder)
         return data
 
-    def _raise_for(self, parts: list[tuple[Any, str]], array: Any, whose: str, error: Exception) -> NoReturn:
-        """Raise the `EncodeError` of the part of a message that is at fault, with the path in that part."""
-        for value, where in parts:
-            self.encode(value, where)
-        raise explain(array, whose, self.rule_for, error) from None
-
 
 _PARTS: Final = (
     "input",
@@ -271,6 +356,72 @@ _PARTS: Final = (
     "context",
     "more",
 )  # of a task message: what the application put there
+
+_Parts = tuple[str, list[tuple[Any, str]]]
+"""Whose message it is, and what the application put there, with what errors call that."""
+
+
+def _parts_of_task(message: TaskMessage) -> _Parts:
+    whose = f"node {message.name!r}"
+    return whose, [(getattr(message, part), f"{whose}, {part}") for part in _PARTS]
+
+
+def _parts_of_outcome(outcome: Outcome, node: str) -> _Parts:
+    whose = f"node {node!r}" if node else f"task {outcome.task}"
+    return whose, [(value, f"{whose}, channel {channel!r}") for channel, value in outcome.writes or ()]
+
+
+_TASK_HEAD: Final = 13
+"""Items of a task message before its first part that the application put there; the wire version is one."""
+
+_OUTCOME_HEAD: Final = 5
+
+
+def _limit() -> int:
+    text = os.environ.get(LIMIT_VARIABLE, "")
+    if not text:
+        return MAX_MESSAGE_BYTES
+    if not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise FleetError(f"{LIMIT_VARIABLE} is no number of bytes: {text[:40]!r}")
+    return int(text)
+
+
+class _Sealed:
+    """An encrypted part, until it is clear what it is bound to."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+
+class _Opener:
+    """Decrypts what was decoded: a value, a message, or a list of messages in a message."""
+
+    __slots__ = ("_codec", "_unicode_errors", "opened")
+
+    def __init__(self, codec: Codec, unicode_errors: str | None) -> None:
+        self._codec = codec
+        self._unicode_errors = unicode_errors
+        self.opened = 0
+
+    def open(self, value: Any, about: bytes, levels: int = 3) -> Any:
+        if type(value) is _Sealed:
+            return self._part(value, about)
+        if type(cast(object, value)) is not list or not levels:
+            return value
+        items = cast("list[Any]", value)
+        if not items or type(items[-1]) is not _Sealed:
+            return [self.open(item, about, levels - 1) for item in items]
+        *head, sealed = items
+        rest = self._part(sealed, self._codec.pack_head(head))
+        if type(rest) is not list:
+            raise DecodeError("an encrypted part of a message is no array.")
+        return [*head, *cast("list[Any]", rest)]
+
+    def _part(self, sealed: _Sealed, about: bytes) -> Any:
+        self.opened += 1
+        return self._codec.open_part(sealed.data, about, self._unicode_errors)
 
 
 class _Encoder:
@@ -362,38 +513,33 @@ def _without_buffers(value: Any) -> Any:
 class _Decoder:
     """Unpacks one value."""
 
-    __slots__ = ("_codec", "_depth", "_unicode_errors")
+    __slots__ = ("_codec", "_depth", "_unicode_errors", "sealed")
 
     def __init__(self, codec: Codec, unicode_errors: str | None = None) -> None:
         self._codec = codec
         self._unicode_errors = unicode_errors
         self._depth = 0
+        self.sealed = 0
+        """Encrypted parts that it has come across; `_Sealed` stands in for each."""
 
     def unpack(self, data: bytes) -> Any:
-        if self._depth < _NESTING_ON_STACK:
-            return _unpackb(
-                data,
-                ext_hook=self._extension,
-                strict_map_key=False,
-                timestamp=3,
-                unicode_errors=self._unicode_errors,
-            )
-        unpacker = _new_unpacker(
+        return unpack(
+            data,
+            on_heap=self._depth >= _NESTING_ON_STACK,
             ext_hook=self._extension,
             strict_map_key=False,
             timestamp=3,
             unicode_errors=self._unicode_errors,
-            max_buffer_size=len(data),
         )
-        unpacker.feed(data)
-        value = unpacker.unpack()
-        if unpacker.tell() != len(data):
-            raise DecodeError("bytes follow the value of an extension.")
-        return value
 
     def _extension(self, code: int, data: bytes) -> Any:
         if self._depth >= MAX_NESTING:
             raise DecodeError(f"extensions are nested more than {MAX_NESTING} deep.")
+        if code == SEALED:
+            if self._depth:
+                raise DecodeError("an encrypted part is where none belongs.")
+            self.sealed += 1
+            return _Sealed(data)
         self._depth += 1
         plain = self.unpack(data)
         build = _BUILD.get(code)

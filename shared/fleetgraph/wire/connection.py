@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Final
 
 import redis
@@ -13,8 +14,19 @@ from redis.retry import Retry
 from fleetgraph.errors import RedisUnavailable
 from fleetgraph.redis_server import mask_password
 
-SOCKET_TIMEOUT_SECONDS: Final = 10.0
+SOCKET_TIMEOUT_SECONDS: Final = 5.0
 """Longer than any blocking command of ours; an answer that takes longer means a half-open connection."""
+
+URL_VARIABLE: Final = "FLEETGRAPH_REDIS_URL"
+"""Names the environment variable with the URL of the Redis: arguments of a process are for all the host to see."""
+
+DEFAULT_URL: Final = "redis://localhost:6379/0"
+
+
+def url_of_environment() -> str:
+    """The URL to use where none is given."""
+    return os.environ.get(URL_VARIABLE) or DEFAULT_URL
+
 
 OPTIONS: Final[dict[str, Any]] = {
     # redis-py's own retries would take from a list again what an answer that got lost had taken already.
@@ -34,7 +46,11 @@ def _options(url: str) -> dict[str, Any]:
 def connect_async(url: str) -> redis.asyncio.Redis:
     """The async twin of `connect`; the client belongs to the event loop that is running."""
     options: dict[str, Any] = {**_options(url), "retry": AsyncRetry(NoBackoff(), 0)}
-    return redis.asyncio.Redis.from_url(url, **options)  # pyright: ignore[reportUnknownMemberType]
+    try:
+        return redis.asyncio.Redis.from_url(url, **options)  # pyright: ignore[reportUnknownMemberType]
+    except ValueError:
+        pass
+    raise _no_url(url)
 
 
 def connect(url: str) -> redis.Redis:
@@ -45,10 +61,17 @@ def connect(url: str) -> redis.Redis:
     """
     try:
         return redis.Redis.from_url(url, **_options(url))  # pyright: ignore[reportUnknownMemberType]
-    except ValueError as error:
-        raise RedisUnavailable(
-            f"{mask_password(url)!r} is no Redis URL: {error}. Write redis://host:6379/0."
-        ) from error
+    except ValueError:
+        pass
+    raise _no_url(url)  # without that error as its context: it may quote a piece of the password
+
+
+def _no_url(url: str) -> RedisUnavailable:
+    return RedisUnavailable(
+        f"{mask_password(url)!r} is no Redis URL. Write redis://host:6379/0, rediss:// for TLS, or unix:///path; in "
+        "redis://user:password@host:6379/0 special characters of user and password are written %XX (quote of "
+        "urllib.parse)."
+    )
 
 
 def configure(client: redis.Redis) -> redis.Redis:

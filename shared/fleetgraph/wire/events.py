@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, NamedTuple
 
 from fleetgraph.errors import DecodeError, EncodeError
 from fleetgraph.wire.codec import Codec
+from fleetgraph.wire.shapes import is_array
 
 RUN: Final = "run"
 """Mode of the events about the run itself. The last event of every run has it, with an `End` as payload."""
+
+_HEAD: Final = 5
+"""Items of an event before its payload: what stays readable when payloads are encrypted."""
 
 
 class Event(NamedTuple):
@@ -54,7 +58,7 @@ def encode_event(
         EncodeError: The payload can't travel; `where` says whose it is.
     """
     try:
-        return codec.encode([mode, list(ns), task, attempt, ts, payload])
+        return codec.encode([mode, list(ns), task, attempt, ts, payload], clear=_HEAD)
     except EncodeError:
         codec.encode(payload, where)  # raises the same, with the path inside the payload
         raise
@@ -67,12 +71,15 @@ def decode_message(codec: Codec, data: bytes) -> list[Event]:
         DecodeError: It is none.
     """
     decoded = codec.decode(data)
-    try:
-        last, bodies = cast("tuple[int, list[list[Any]]]", decoded)
-        first = last - len(bodies) + 1
-        return [
-            Event(first + place, mode, tuple(ns), task, attempt, ts, payload)
-            for place, (mode, ns, task, attempt, ts, payload) in enumerate(bodies)
-        ]
-    except (TypeError, ValueError) as error:
-        raise DecodeError(f"not a message of events: {error}") from error
+    if not is_array(decoded, int, list) or not all(map(_is_event, decoded[1])):
+        raise DecodeError("not a message of events: expected [seq, [[mode, ns, task, attempt, ts, payload], …]].")
+    last, bodies = decoded
+    first = last - len(bodies) + 1
+    return [
+        Event(first + place, mode, tuple(ns), task, attempt, ts, payload)
+        for place, (mode, ns, task, attempt, ts, payload) in enumerate(bodies)
+    ]
+
+
+def _is_event(body: Any) -> bool:
+    return is_array(body, str, list, str, int, float | int, object) and all(type(part) is str for part in body[1])

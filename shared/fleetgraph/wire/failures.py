@@ -6,7 +6,7 @@ An exception always travels. What of it can't is replaced by its text, and where
 
 from __future__ import annotations
 
-import importlib
+import inspect
 import sys
 import traceback
 from collections.abc import Callable
@@ -21,6 +21,8 @@ Attempt = Callable[[Any], bytes | None]
 
 _LEVELS_SAVED: Final = 4
 """How deep in an argument that can't travel its parts are sent that can; what is deeper becomes text."""
+
+_LONGEST_TEXT: Final = 1000  # characters of the text of an exception that is too large
 
 _VALIDATION_ERROR: Final = "pydantic_core._pydantic_core:ValidationError"
 
@@ -46,9 +48,8 @@ def dismantle(error: BaseException, attempt: Attempt) -> list[Any]:
 def rebuild(parts: Any, unpack: Callable[[bytes], Any], find: Callable[[str], type[Any] | None]) -> BaseException:
     """The exception that `dismantle` took apart, with its notes, and its traceback as its cause.
 
-    The class is looked for with `find`, then in the modules this process has. A module is imported only from
-    a package that is already imported and is not Python's own. The constructor runs only if the exception's
-    text is another without it.
+    The class is looked for with `find`, then in the modules this process has imported; none is imported for it. The
+    constructor runs only if the exception's text is another without it.
 
     Raises:
         DecodeError: `parts` is not what `dismantle` makes.
@@ -71,6 +72,12 @@ def rebuild(parts: Any, unpack: Callable[[bytes], Any], find: Callable[[str], ty
     if trace:
         put(error, "__cause__", RemoteTraceback(trace))
     return error
+
+
+def shortened(error: BaseException, why: str) -> RemoteNodeError:
+    """What stands for an exception that is too large to travel: its type, and how its text begins."""
+    kind = wire_name(type(error)).removeprefix("builtins:").replace(":", ".")
+    return RemoteNodeError(kind, f"{_text(error)[:_LONGEST_TEXT]} … (the rest can't travel. {why})")
 
 
 # --- taking apart -------------------------------------------------------------------------------------------
@@ -139,30 +146,15 @@ def _checked(parts: Any) -> list[Any]:
 
 def _find_class(name: str) -> type[Any] | None:
     module_path, _, qualname = name.partition(":")
-    module = _main_module(module_path) or sys.modules.get(module_path) or _import(module_path)
-    found: Any = module
+    found: Any = _main_module(module_path) or sys.modules.get(module_path)
     for part in qualname.split("."):
-        found = getattr(found, part, None)
+        # Not getattr: a module may have a __getattr__ that imports what it is asked for.
+        found = inspect.getattr_static(found, part, None)
     return found if isinstance(found, type) else None
 
 
 def _main_module(name: str) -> Any:
     return sys.modules["__main__"] if name == module_name("__main__") else None
-
-
-def _import(name: str) -> Any:
-    parts = name.split(".")
-    top = parts[0]
-    # Python's own packages have modules that act on import, and so has every `__main__`.
-    if top not in sys.modules or top in sys.stdlib_module_names or "__main__" in parts or not all(parts):
-        return None
-    try:
-        return importlib.import_module(name)
-    except (
-        Exception,
-        SystemExit,
-    ):  # anything, as it is not our module; a RemoteNodeError names the type instead
-        return None
 
 
 def _revive(

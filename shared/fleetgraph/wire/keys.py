@@ -118,7 +118,7 @@ def reply(call_id: str) -> str:
 
 
 def answers(worker_name: str) -> str:
-    """List: answers to what tasks of a worker ask, oldest first. Expires `INBOX_TTL` after the last one."""
+    """List: answers to what tasks of a worker ask, oldest first. Expires soon after the last one."""
     return f"{PREFIX}answers:{worker_name}"
 
 
@@ -213,3 +213,8 @@ def rq_worker_executions(worker_name: str) -> str:
 def rq_suspended() -> str:
     """String: there while `rq suspend` keeps workers from taking jobs. Expires if that had a duration."""
     return f"{RQ}suspended"
+
+
+def rq_cleaning(queue_name: str) -> str:
+    """String: there while a worker does RQ's housekeeping for a queue. Expires after 15 minutes."""
+    return f"{RQ}clean_registries:{queue_name}"

@@ -281,7 +281,7 @@ BUILD: Final[dict[int, Build]] = {
     FRACTION: lambda plain: Fraction(plain[0], plain[1]),
     PATH: _build_titled(_PATHS),
     RANGE: lambda plain: range(plain[0], plain[1], plain[2]),
-    PATTERN: lambda plain: re.compile(plain[0], plain[1]),
+    PATTERN: lambda plain: re.compile(plain[0], plain[1] & ~int(re.DEBUG)),
     IP: _build_titled(_ADDRESSES),
     ORDERED_DICT: _made_of(dict, OrderedDict),
     COUNTER: _made_of(dict, Counter),

@@ -9,12 +9,17 @@ store    operations on the run's store: [[name, fields], …] → a result for e
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any, Final, cast
 
+from fleetgraph.errors import DecodeError
 from fleetgraph.wire.codec import Codec
 from fleetgraph.wire.messages import Answer, Request
 from fleetgraph.wire.shapes import message_from_array, message_to_array
+from fleetgraph.wire.unreadable import unreadable_answer, unreadable_request
+
+logger = logging.getLogger(__name__)
 
 RESUME: Final = "resume"
 CALL: Final = "call"
@@ -25,6 +30,14 @@ DRAIN: Final = "drain"
 _MARK: Final = b"?"
 """What tells a request from an outcome: no msgpack array begins with it."""
 
+_REQUEST_HEAD: Final = 7
+"""Items of a request before its payload, the wire version being one: they stay readable when payloads are encrypted."""
+
+_ANSWER_HEAD: Final = 2
+
+NOBODY: Final = 0
+"""A number that no request has."""
+
 
 def encode_request(codec: Codec, request: Request, where: str) -> bytes:
     """The bytes of a request, for a coordinator's inbox.
@@ -32,7 +45,7 @@ def encode_request(codec: Codec, request: Request, where: str) -> bytes:
     Raises:
         EncodeError: What it carries can't travel; `where` says whose it is.
     """
-    return _MARK + codec.encode(message_to_array(request), where)
+    return _MARK + codec.encode(message_to_array(request), where, clear=_REQUEST_HEAD)
 
 
 def is_request(data: bytes) -> bool:
@@ -41,12 +54,19 @@ def is_request(data: bytes) -> bool:
 
 
 def decode_request(codec: Codec, data: bytes) -> Request:
-    """The request in a message of an inbox.
+    """The request in a message of an inbox; one of kind `UNREADABLE` if all but its payload can be read.
 
     Raises:
-        DecodeError: There is none.
+        DecodeError: Not even who asks can be read.
     """
-    return message_from_array(Request, codec.decode(data[len(_MARK) :]))
+    data = data[len(_MARK) :]
+    try:
+        return message_from_array(Request, codec.decode(data))
+    except DecodeError as error:
+        request = unreadable_request(data, error)
+        if request is None:
+            raise
+        return request
 
 
 def encode_answer(codec: Codec, answer: Answer, where: str) -> bytes:
@@ -55,16 +75,20 @@ def encode_answer(codec: Codec, answer: Answer, where: str) -> bytes:
     Raises:
         EncodeError: The value can't travel.
     """
-    return codec.encode(message_to_array(answer), where)
+    return codec.encode(message_to_array(answer), where, clear=_ANSWER_HEAD)
 
 
 def decode_answer(codec: Codec, data: bytes) -> Answer:
-    """The answer in these bytes.
-
-    Raises:
-        DecodeError: There is none.
+    """The answer in these bytes. One that can't be read is the error that says so; under `NOBODY`, if not even its
+    number can be read.
     """
-    return message_from_array(Answer, codec.decode(data))
+    try:
+        return message_from_array(Answer, codec.decode(data))
+    except DecodeError as error:
+        answer = unreadable_answer(data, error)
+        if answer is None:
+            logger.error("threw away an unreadable answer: %s", error, extra={"action": "answer-unreadable"})
+        return answer or Answer(NOBODY, None, error)
 
 
 def plain_operations(operations: Sequence[Any]) -> list[Any]:

@@ -10,12 +10,14 @@ from typing import Any, cast
 
 import msgpack  # pyright: ignore[reportMissingTypeStubs]
 
+from fleetgraph.errors import DecodeError
+from fleetgraph.wire.unpacking import unpack
+
 JOB_FUNCTION = "fleetgraph.worker.run_task"
 """The function of every job: RQ's name for `run_task(message: bytes)`."""
 
 
 _packb = cast("Callable[[Any], bytes]", msgpack.packb)  # pyright: ignore[reportUnknownMemberType]
-_unpackb = cast("Callable[..., Any]", msgpack.unpackb)  # pyright: ignore[reportUnknownMemberType]
 
 
 class MsgpackSerializer:
@@ -35,9 +37,12 @@ class MsgpackSerializer:
         """The value that `dumps` made `data` of.
 
         Raises:
-            ValueError: `data` is no such thing.
+            DecodeError: `data` is no such thing.
         """
-        return _unpackb(data, strict_map_key=False)
+        try:
+            return unpack(data, strict_map_key=False)
+        except Exception as error:
+            raise DecodeError(f"not a value of an RQ job: {type(error).__name__}: {error}") from error
 
 
 def job_data(message: bytes) -> bytes:
@@ -49,13 +54,13 @@ def message_of(data: bytes) -> bytes:
     """The task message in an RQ job's `data`.
 
     Raises:
-        ValueError: The job calls something else, or is not msgpack.
+        DecodeError: The job calls something else, or is not msgpack.
     """
     loaded = MsgpackSerializer.loads(data)
     match loaded:
         case [str(function), None, [bytes(message)], {}] if function == JOB_FUNCTION:
             return message
         case [str(function), *_]:
-            raise ValueError(f"the job calls {function}, not {JOB_FUNCTION}")
+            raise DecodeError(f"the job calls {function[:100]!r}, not {JOB_FUNCTION}")
         case _:
-            raise ValueError("not the call of a function")
+            raise DecodeError("the job is not the call of a function")

@@ -64,6 +64,13 @@ def message_from_array(cls: type[MessageT], array: Any) -> MessageT:
         raise DecodeError(f"{cls.__name__} of another shape: {error}.") from None
 
 
+def is_array(value: Any, *kinds: Any) -> bool:
+    """Whether a value is an array of one item for each of these types, and of it."""
+    if type(value) is not list or len(cast("list[Any]", value)) != len(kinds):
+        return False
+    return all(map(isinstance, cast("list[Any]", value), kinds))
+
+
 @cache
 def _fields(cls: type[Any]) -> tuple[_Convert, _Convert]:
     """Makes an instance of a dataclass the array of its fields; makes such an array an instance."""

@@ -26,9 +26,7 @@ A task message's `more` holds, where they apply:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
-
-import msgpack  # pyright: ignore[reportMissingTypeStubs]
+from typing import Any
 
 from fleetgraph.channels.base import MISSING
 from fleetgraph.checkpoint import digests
@@ -38,12 +36,7 @@ from fleetgraph.pregel.task import Frame, Task
 from fleetgraph.types import TimeoutPolicy
 from fleetgraph.wire.codec import Codec
 from fleetgraph.wire.messages import GraphRef, Outcome, TaskMessage
-
-_unpack: Any = cast("Any", msgpack).unpackb
-
-
-def _no_value(code: int, data: bytes) -> None:
-    """Stands in for an extension that is not to be built."""
+from fleetgraph.wire.unreadable import unreadable_outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,18 +219,3 @@ def decode_outcome(codec: Codec, data: bytes) -> Outcome:
         if outcome is None:
             raise
         return outcome
-
-
-def unreadable_outcome(data: bytes, error: Exception) -> Outcome | None:
-    """An outcome that failed to decode, as a failure of the task it is about; None if not even that can be read.
-
-    Without it, a value of a type that only the worker knows would leave the run waiting for ever.
-    """
-    try:
-        parts = cast("list[Any]", _unpack(data, strict_map_key=False, ext_hook=_no_value))
-        _, run, task, attempt, worker, *_ = parts
-    except (ValueError, TypeError, msgpack.exceptions.UnpackException):
-        return None
-    if not (isinstance(run, str) and isinstance(task, str) and isinstance(attempt, int)):
-        return None
-    return Outcome(run, task, attempt, str(worker), None, error)
