@@ -210,12 +210,38 @@ class GraphMismatch(FleetgraphError):
             have = ", ".join(self.known) or "none"
             return (
                 f"{who} has no graph {self.graph!r} (fingerprint {self.wanted}); it was started with: {have}. "
-                f"Start workers with it: fleetgraph worker {self.graph}. Workers of different graphs need queues of "
-                "their own: --queue NAME, and Fleet(url, queue=NAME)."
+                f"Start workers with it: fleetgraph worker {self.graph}."
             )
         return (
             f"{who} has graph {self.graph!r} in another shape: the caller's fingerprint is {self.wanted}, the "
             f"worker's {self.found}. Run the same version of the graph's code in both, and restart the worker."
+        )
+
+
+class GraphNotServed(FleetgraphError):
+    """Workers listen on the run's queue, and for a while none of them has had its graph in its shape.
+
+    `found` says which graphs they have instead: worker → name → fingerprint.
+    """
+
+    def __init__(self, graph: str, wanted: str, queue: str, seconds: float, found: dict[str, dict[str, str]]) -> None:
+        self.graph = graph
+        self.wanted = wanted
+        self.queue = queue
+        self.seconds = seconds
+        self.found = found
+        super().__init__(graph, wanted, queue, seconds, found)
+
+    def __str__(self) -> str:
+        others = "; ".join(
+            f"{worker} has {', '.join(f'{name} ({fingerprint})' for name, fingerprint in graphs.items()) or 'none'}"
+            for worker, graphs in self.found.items()
+        )
+        return (
+            f"for {self.seconds:.0f} s no worker on queue {self.queue!r} has had graph {self.graph!r} with fingerprint "
+            f"{self.wanted}, as this run needs it: {others}. Caller and workers have different versions of the graph's "
+            f"code, or the workers were not started with it. Deploy the same version to both, or start a worker that "
+            f"has it: fleetgraph worker {self.graph} --queue {self.queue}"
         )
 
 
@@ -270,6 +296,16 @@ class RedisUnavailable(FleetgraphError):
     """No Redis answers at the URL, or it is too old."""
 
 
+class RedisFull(FleetgraphError):
+    """Redis has reached its maxmemory, and refuses what was asked of it."""
+
+    def __str__(self) -> str:
+        return (
+            "Redis has reached its maxmemory and takes nothing more: the run was not started. Runs that go on wait for "
+            "memory. Give Redis more (CONFIG SET maxmemory), or runs a shorter retention."
+        )
+
+
 class TaskLost(FleetgraphError):
     """Every worker that was given a task vanished while it ran it."""
 
@@ -322,3 +358,40 @@ class NotSupported(FleetgraphError):
 
 class RunCancelled(FleetgraphError):
     """The run was cancelled before it ended."""
+
+
+class NoCoordinator(FleetgraphError):
+    """No coordinator that could do what a client asks is alive on that Redis."""
+
+
+class RunNotFound(FleetgraphError):
+    """Redis knows no run of that id: it never did, or the run's retention is over."""
+
+    def __init__(self, run: str) -> None:
+        self.run = run
+        super().__init__(run)
+
+    def __str__(self) -> str:
+        return f"there is no run {self.run} in Redis: it never was there, or its retention is over."
+
+
+class TaskStopped(BaseException):
+    """Raised inside a plain function of a node when nobody waits for it any more: its run was cancelled, say.
+
+    No `Exception`, as `asyncio.CancelledError`, its twin in coroutines, is none either: clean up, and let it pass.
+    """
+
+
+class ThreadBusy(FleetgraphError):
+    """Another run of the thread goes on, and this one was not to wait for it."""
+
+    def __init__(self, thread: str, run: str) -> None:
+        self.thread = thread
+        self.run = run
+        super().__init__(thread, run)
+
+    def __str__(self) -> str:
+        return (
+            f"thread {self.thread!r} is busy with run {self.run}. Wait for it, cancel it, or choose another "
+            "multitask_strategy: 'enqueue' or 'interrupt'."
+        )

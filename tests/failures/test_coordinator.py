@@ -1,4 +1,4 @@
-"""A coordinator dies, sleeps or is told to go in the middle of a run: another goes on with it, and readers see nothing."""
+"""A coordinator dies, sleeps or is told to go in the middle of a run: another goes on, and readers see nothing of it."""
 
 from __future__ import annotations
 

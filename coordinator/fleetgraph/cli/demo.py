@@ -8,6 +8,7 @@ from typing import Any
 from fleetgraph.cli.demo_graph import graph
 from fleetgraph.config import RunnableConfig
 from fleetgraph.fleet import Fleet
+from fleetgraph.redis_server import mask_password
 from fleetgraph.types import STREAM_MODES
 
 _WIDTH = max(map(len, STREAM_MODES))
@@ -16,7 +17,7 @@ _CONFIG: RunnableConfig = {"configurable": {"thread_id": "demo"}}
 
 def run(url: str | None) -> int:
     """Run the demo on workers that listen on a Redis, or on two of its own."""
-    where = url or "a Redis and two worker processes of its own"
+    where = mask_password(url) if url else "a Redis and two worker processes of its own"
     print(f"The streaming guide's graph, on {where}. Each line is a chunk, printed as it comes:\n")
     if not find_spec("langchain_core"):
         print("(LangChain is not installed: no `messages`. Add it: pip install 'fleetgraph[langchain]')\n")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any, Final, Self, cast
 
 import redis
@@ -21,12 +21,16 @@ from fleetgraph.client.sequence import Sequence
 from fleetgraph.wire import keys
 from fleetgraph.wire.codec import Codec
 from fleetgraph.wire.events import RUN, Event, decode_message
+from fleetgraph.wire.outages import will_pass
 
 SILENCE_SECONDS: Final = 1.0
 """How long the channel may be silent before the log is looked at: what a lost last message can cost at most."""
 
 _RECONNECT_SECONDS: Final = 0.05
 """Pause before trying a lost connection again."""
+
+_SUBSCRIBING_SECONDS: Final = 10.0
+"""How long to try to subscribe while Redis is away."""
 
 _LOG_BATCH: Final = 200
 """Messages read from the log at once."""
@@ -44,32 +48,56 @@ class Subscription:
         codec: Decodes its events.
         idle: Called whenever the run is silent; may raise to give up.
         after: Seq of the last event already known.
+        late: Whether there may be events already, to be read from the log at once.
     """
 
-    def __init__(self, client: redis.Redis, run: str, codec: Codec, idle: Callable[[], None], after: int = 0) -> None:
+    def __init__(
+        self,
+        client: redis.Redis,
+        run: str,
+        codec: Codec,
+        idle: Callable[[], None],
+        after: int = 0,
+        *,
+        late: bool = False,
+    ) -> None:
         self._client = client
         self._run = run
         self._codec = codec
         self._idle = idle
+        self._late = late
         self._sequence = Sequence(run, after)
         self._pubsub: Any = client.pubsub()  # pyright: ignore[reportUnknownMemberType]
 
     def __enter__(self) -> Self:
-        self._pubsub.subscribe(keys.events(self._run))
-        while (message := self._pubsub.get_message(timeout=SILENCE_SECONDS)) is None:
-            self._idle()
-        assert message["type"] == "subscribe", message
-        return self
+        deadline = time.monotonic() + _SUBSCRIBING_SECONDS
+        while True:
+            try:
+                self._pubsub.subscribe(keys.events(self._run))
+                while (message := self._pubsub.get_message(timeout=SILENCE_SECONDS)) is None:
+                    self._idle()
+            except (RedisConnectionError, RedisTimeoutError) as error:
+                if not will_pass(error) or time.monotonic() > deadline:
+                    raise
+                self._idle()
+                time.sleep(_RECONNECT_SECONDS)  # nothing to wait for but Redis itself
+                self._pubsub.close()
+                self._pubsub = self._client.pubsub()  # pyright: ignore[reportUnknownMemberType]
+            else:
+                assert message["type"] == "subscribe", message
+                return self
 
     def __exit__(self, *_: object) -> None:
         self._pubsub.close()
 
     def __iter__(self) -> Iterator[Event]:
+        batch = self._from_log() if self._late else self._next()
         while True:
-            for event in self._next():
+            for event in batch:
                 yield event
                 if event.mode == RUN:
                     return
+            batch = self._next()
 
     def _next(self) -> list[Event] | Iterator[Event]:
         try:
@@ -101,34 +129,59 @@ class Subscription:
 
 
 class AsyncSubscription:
-    """The async twin of `Subscription`."""
+    """The async twin of `Subscription`. `idle` may be a coroutine function."""
 
     def __init__(
-        self, client: redis.asyncio.Redis, run: str, codec: Codec, idle: Callable[[], None], after: int = 0
+        self,
+        client: redis.asyncio.Redis,
+        run: str,
+        codec: Codec,
+        idle: Callable[[], Awaitable[None] | None],
+        after: int = 0,
+        *,
+        late: bool = False,
     ) -> None:
         self._client = client
         self._run = run
         self._codec = codec
         self._idle = idle
+        self._late = late
         self._sequence = Sequence(run, after)
         self._pubsub: Any = client.pubsub()  # pyright: ignore[reportUnknownMemberType]
 
     async def __aenter__(self) -> Self:
-        await self._pubsub.subscribe(keys.events(self._run))
-        while (message := await self._pubsub.get_message(timeout=SILENCE_SECONDS)) is None:
-            self._idle()
-        assert message["type"] == "subscribe", message
-        return self
+        deadline = time.monotonic() + _SUBSCRIBING_SECONDS
+        while True:
+            try:
+                await self._pubsub.subscribe(keys.events(self._run))
+                while (message := await self._pubsub.get_message(timeout=SILENCE_SECONDS)) is None:
+                    await self._be_idle()
+            except (RedisConnectionError, RedisTimeoutError) as error:
+                if not will_pass(error) or time.monotonic() > deadline:
+                    raise
+                await self._be_idle()
+                await asyncio.sleep(_RECONNECT_SECONDS)  # nothing to wait for but Redis itself
+                await self._pubsub.aclose()
+                self._pubsub = self._client.pubsub()  # pyright: ignore[reportUnknownMemberType]
+            else:
+                assert message["type"] == "subscribe", message
+                return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._pubsub.aclose()
 
     async def __aiter__(self) -> AsyncIterator[Event]:
+        batch = self._from_log() if self._late else self._next()
         while True:
-            async for event in self._next():
+            async for event in batch:
                 yield event
                 if event.mode == RUN:
                     return
+            batch = self._next()
+
+    async def _be_idle(self) -> None:
+        if (looking := self._idle()) is not None:
+            await looking
 
     async def _next(self) -> AsyncIterator[Event]:
         fresh: list[Event] | None = None
@@ -138,7 +191,7 @@ class AsyncSubscription:
             message = None
             await asyncio.sleep(_RECONNECT_SECONDS)  # nothing to wait for but Redis itself
         if message is None:
-            self._idle()
+            await self._be_idle()
         elif message["type"] == "message":
             fresh = self._sequence.from_channel(decode_message(self._codec, message["data"]))
         if fresh is not None:

@@ -134,6 +134,7 @@ class Coordinator:
             queue,
             self.id,
             self._limits,
+            self._bear,
             asynchronous=asynchronous,
             survives=survives,
         )
@@ -185,6 +186,7 @@ class Coordinator:
             order.queue,
             self.id,
             self._limits,
+            self._bear,
             asynchronous=order.asynchronous,
             id=order.run,
             survives=True,
@@ -330,7 +332,7 @@ class Coordinator:
             outcome = decode_outcome(self.registry.codec, message)
         except DecodeError as error:
             self._told.append(Told())
-            logger.error("coordinator %s: threw away an unreadable message: %s", self.id, error)
+            logger.error("coordinator %s: threw away an unreadable message (%s)", self.id, type(error).__name__)
             return []
         run = self._runs.get(outcome.run)
         if run is None:
@@ -353,7 +355,7 @@ class Coordinator:
             request = decode_request(self.registry.codec, message)
         except DecodeError as error:
             self._told.append(Told())
-            logger.error("coordinator %s: threw away an unreadable request: %s", self.id, error)
+            logger.error("coordinator %s: threw away an unreadable request (%s)", self.id, type(error).__name__)
             return []
         run = self._runs.get(request.run)
         if run is None or not run.heeds(request):
@@ -565,6 +567,15 @@ class Coordinator:
             logger.warning("coordinator %s: Redis refused a call: %s", self.id, error)
         else:
             self._leftover += self._settled(run, run.give_up(error))
+
+    def _bear(self, error: Exception) -> bool:
+        """Wait a moment while a saver or a store is out of reach; tells whether to try again."""
+        if self._stopping:
+            return False
+        time.sleep(self._backoff.failed(error))  # nothing to wait for but Redis itself
+        if time.monotonic() - self._beaten >= POLL_SECONDS:
+            self._beat()
+        return True
 
     def _retrying(self, sent: list[_Sent]) -> list[Any] | None:
         """Send calls; while Redis is away again and again, each of which may be sent twice without harm.

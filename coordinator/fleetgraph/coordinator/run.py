@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from random import Random
 from typing import Any, Final
 from uuid import uuid4
@@ -25,6 +26,7 @@ from fleetgraph.coordinator.journal import (
     encode_order,
     plain_checkpoint,
 )
+from fleetgraph.coordinator.patience import Bear, patiently
 from fleetgraph.coordinator.workers import GRAPH_PATIENCE
 from fleetgraph.errors import EncodeError, FleetError, NotSupported, RunCancelled, TaskLost
 from fleetgraph.graph.compiled import CompiledGraph
@@ -58,7 +60,17 @@ from fleetgraph.wire.ownership import Opened, Recalled, close_run, open_run, sta
 from fleetgraph.wire.remote import serve_saver, serve_store
 from fleetgraph.wire.requests import CALL, DRAIN, RESUME, SAVER, STORE, decode_request, encode_answer, is_request
 from fleetgraph.wire.tasks import RunFacts, decode_outcome, to_message
-from fleetgraph.wire.transitions import Dispatch, Events, Mark, Refusal, RunStatus, dispatch, publish_from_coordinator
+from fleetgraph.wire.transitions import (
+    WORKER_TTL,
+    Dispatch,
+    Events,
+    Mark,
+    Refusal,
+    RunStatus,
+    dispatch,
+    publish_from_coordinator,
+)
+from fleetgraph.wire.unreadable import UNREADABLE
 
 MAX_ATTEMPTS: Final = 3
 """How often a task is given to a worker that then vanishes, before it is taken for what kills them."""
@@ -67,6 +79,9 @@ RENEWALS: Final = 3
 """How often the expiry of a silent run is put off while it would take place once, so that a late one does no harm."""
 
 _STEP: Final = "step "
+
+BATCH_BYTES: Final = 64_000_000
+"""Of events or tasks in one call, about, unless one alone is larger: Redis cuts off who sends too much at once."""
 
 ERROR_LENGTH: Final = 500
 """Of the text of an error, as much as a run's record shows."""
@@ -106,6 +121,8 @@ class Run:
     queue: str
     coordinator: str
     limits: Limits
+    bear: Bear
+    """Waits while a saver or a store is out of reach."""
     asynchronous: bool = False
     """Whether its caller is a coroutine."""
     id: str = field(default_factory=lambda: uuid4().hex)
@@ -253,7 +270,7 @@ class Run:
         never_sent = [
             one for task, one in self._outstanding.items() if task not in recalled.outstanding and task not in reported
         ]
-        return [*calls, self._dispatch(never_sent)] if never_sent else calls
+        return [*calls, *self._dispatch(never_sent)] if never_sent else calls
 
     def _tell_again(self, told: bytes | str) -> list[Call[Any]]:
         if isinstance(told, str):
@@ -281,7 +298,7 @@ class Run:
         if known is not MISSING:
             plain, self._store.newest = known
             return built_checkpoint(plain)
-        checkpoint = self._store.load()
+        checkpoint = patiently(self._store.load, self.bear)
         self.journal.note(LOADED, "", [plain_checkpoint(checkpoint), self._store.newest])
         return checkpoint
 
@@ -289,7 +306,7 @@ class Run:
         known = self.journal.recall(INSIDE, load.task)
         if known is not MISSING:
             return built_checkpoint(known)
-        checkpoint = self._store.load_inside(load)
+        checkpoint = patiently(lambda: self._store.load_inside(load), self.bear)
         self.journal.note(INSIDE, load.task, plain_checkpoint(checkpoint))
         return checkpoint
 
@@ -341,11 +358,15 @@ class Run:
                     found = self._tree.claim_resume(request.payload[0])
                     return self._answer(request, [] if found is MISSING else [found])
                 case kind if kind == SAVER and self.request.checkpointer is not None:
-                    return self._answer(request, serve_saver(self.request.checkpointer, request.payload))
+                    served = partial(serve_saver, self.request.checkpointer, request.payload)
+                    return self._answer(request, patiently(served, self.bear))
                 case kind if kind == STORE and self.request.store is not None:
-                    return self._answer(request, serve_store(self.request.store, request.payload))
+                    served = partial(serve_store, self.request.store, request.payload)
+                    return self._answer(request, patiently(served, self.bear))
                 case kind if kind == DRAIN and self.request.control is not None:
                     return self._answer(request, self.request.control.request_drain(request.payload))
+                case kind if kind == UNREADABLE:
+                    raise request.payload
                 case kind:
                     raise FleetError(f"a task asked for {kind!r}, which its run does not have")
         except Exception as error:
@@ -393,7 +414,8 @@ class Run:
         except EncodeError as refused:
             data = encode_answer(self.codec, Answer(request.number, None, refused), where)
         key = keys.answers(request.worker)
-        return [command("RPUSH", key, data), command("EXPIRE", key, int(keys.INBOX_TTL.total_seconds()))]
+        # A worker that does not come for it for so long is dead; its tasks are others' then, who ask again.
+        return [command("RPUSH", key, data), command("EXPIRE", key, int(WORKER_TTL.total_seconds()))]
 
     @property
     def next_wake(self) -> float | None:
@@ -428,7 +450,7 @@ class Run:
             return self._abort(TaskLost(known.task.name, task_id, attempt))
         known.attempt += 1
         try:
-            return [self._dispatch([known])]
+            return self._dispatch([known])
         except BaseException as error:
             return self._abort(error)
 
@@ -513,9 +535,9 @@ class Run:
                     case WakeLater(task_id, seconds):
                         self._wakes.append((time.monotonic() + seconds, task_id))
                     case SaveCheckpoint() as save:
-                        self._store.put(save)
+                        patiently(partial(self._store.put, save), self.bear)
                     case SaveWrites() as save:
-                        self._store.put_writes(save)
+                        patiently(partial(self._store.put_writes, save), self.bear)
                     case Finished(error, interrupt):
                         status = RunStatus.SUCCESS if error is None else RunStatus.ERROR
                         if interrupt is not None:
@@ -542,7 +564,9 @@ class Run:
     def _publish(self, events: list[Events]) -> list[Call[Any]]:
         if not events:
             return []
-        items = list(_merged(events))
+        return [call for batch in _batches(_merged(events)) for call in self._publish_batch(batch)]
+
+    def _publish_batch(self, items: list[Events]) -> list[Call[Any]]:
         start = self._sent
         self._sent += len(items)
         if self._sent <= self._arrived:
@@ -559,28 +583,24 @@ class Run:
             return []
         started = [_Outstanding(self._backlog.popleft()) for _ in range(count)]
         self._outstanding.update((one.task.id, one) for one in started)
-        return [] if self._replaying else [self._dispatch(started)]
+        return [] if self._replaying else self._dispatch(started)
 
-    def _dispatch(self, started: list[_Outstanding]) -> Call[Any]:
+    def _dispatch(self, started: list[_Outstanding]) -> list[Call[Any]]:
+        calls: list[Call[Any]] = []
+        batch: list[Dispatch] = []
+        size = 0
+        for one in started:
+            message = self._message(one)
+            if batch and size + len(message) > BATCH_BYTES:
+                calls.append(self._dispatch_batch(batch))
+                batch, size = [], 0
+            batch.append(Dispatch(one.task.id, one.attempt, self.graph.name, one.task.name, one.task.step, message))
+            size += len(message)
+        return [*calls, self._dispatch_batch(batch)]
+
+    def _dispatch_batch(self, batch: list[Dispatch]) -> Call[Any]:
         self._batches += 1
-        return dispatch(
-            self.id,
-            self.epoch,
-            self.queue,
-            self.coordinator,
-            [
-                Dispatch(
-                    task=one.task.id,
-                    attempt=one.attempt,
-                    graph=self.graph.name,
-                    node=one.task.name,
-                    step=one.task.step,
-                    message=self._message(one),
-                )
-                for one in started
-            ],
-            batch=self._batches,
-        )
+        return dispatch(self.id, self.epoch, self.queue, self.coordinator, batch, batch=self._batches)
 
     def _message(self, one: _Outstanding) -> bytes:
         message = to_message(one.task, self._facts, attempt=one.attempt, resumable=self._started.resumable)
@@ -599,14 +619,18 @@ class Run:
         try:
             last = self._event(RUN, shown, None)
         except EncodeError:  # readers elsewhere get its text; the caller in this process has the error itself
-            last = self._event(RUN, End(status.value).payload() | {"error": repr(error)}, None)
+            last = self._event(RUN, End(status.value).payload() | {"error": repr(error)[:ERROR_LENGTH]}, None)
         self._outstanding.clear()
-        items = list(_merged([*(events or []), Events(1, last)]))
+        *most, items = _batches(_merged([*(events or []), Events(1, last)]))
         # The text of an error may tell what the state holds, which is not to be read where that is encrypted.
         text = "" if error is None else type(error).__name__
         if error is not None and not self.codec.encrypts:
             text = f"{text}: {error}"[:ERROR_LENGTH]
-        return [close_run(self.id, self.epoch, self.coordinator, self.queue, status, items, error=text)]
+        published = [call for batch in most for call in self._publish_batch(batch)]
+        return [
+            *published,
+            close_run(self.id, self.epoch, self.coordinator, self.queue, status, items, error=text),
+        ]
 
 
 def closing(
@@ -625,18 +649,32 @@ def _listed(names: Any) -> Any:
 
 def _merged(events: Iterable[Events]) -> Iterable[Events]:
     """The same events, those that follow each other without a mark as one item."""
-    number, blobs = 0, list[bytes]()
+    number, size, blobs = 0, 0, list[bytes]()
     for one in events:
-        if one.mark is Mark.NONE:
-            number += one.number
-            blobs.append(one.blob)
-            continue
-        if number:
+        if number and (one.mark is not Mark.NONE or size + len(one.blob) > BATCH_BYTES):
             yield Events(number, b"".join(blobs))
-            number, blobs = 0, []
-        yield one
+            number, size, blobs = 0, 0, []
+        if one.mark is Mark.NONE:
+            number, size = number + one.number, size + len(one.blob)
+            blobs.append(one.blob)
+        else:
+            yield one
     if number:
         yield Events(number, b"".join(blobs))
+
+
+def _batches(items: Iterable[Events]) -> Iterable[list[Events]]:
+    """Items as Redis takes them at once: a few large ones at most."""
+    batch: list[Events] = []
+    size = 0
+    for one in items:
+        if batch and size + len(one.blob) > BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append(one)
+        size += len(one.blob)
+    if batch:
+        yield batch
 
 
 def _cached(tasks: list[Task]) -> dict[str, list[Write]]:

@@ -1,17 +1,21 @@
-"""Noticing that nobody works on a queue."""
+"""Noticing that nobody works on a queue, or nobody who has the graph of a run."""
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Iterable
-from typing import Final
+from datetime import timedelta
+from typing import Any, Final, Generic, Protocol, TypeVar, cast
 
 from redis import Redis
 from redis.exceptions import RedisError
 
+from fleetgraph.errors import GraphNotServed
 from fleetgraph.wire import keys
-from fleetgraph.wire.calling import command, execute_all
+from fleetgraph.wire.calling import command, execute, execute_all
+from fleetgraph.wire.messages import GraphRef
 from fleetgraph.wire.transitions import WORKER_TTL
 
 logger = logging.getLogger(__name__)
@@ -19,9 +23,31 @@ logger = logging.getLogger(__name__)
 PATIENCE_SECONDS: Final = 3.0
 """How long tasks may wait on a queue without workers before somebody is told; and then again and again."""
 
+GRAPH_PATIENCE: Final = timedelta(seconds=15)
+"""How long a run waits for a worker that has its graph, while only others listen: a deploy may be under way."""
+
+LOOKS: Final = 5
+"""How rarely workers are looked at while nothing waits on their queue: a task nobody runs may be in someone's hands."""
 
 _SILENCE_SECONDS: Final = 6
 """A worker of ours that has not renewed its record for so long, a few leases, is dead."""
+
+
+class Waiting(Protocol):
+    """A run that waits for workers."""
+
+    @property
+    def queue(self) -> str:
+        """Where its tasks go."""
+        ...
+
+    @property
+    def ref(self) -> GraphRef:
+        """Its graph."""
+        ...
+
+
+R = TypeVar("R", bound=Waiting)
 
 
 def _is_alive(ttl: int) -> bool:
@@ -29,41 +55,94 @@ def _is_alive(ttl: int) -> bool:
     return ttl == -1 or ttl >= WORKER_TTL.total_seconds() - _SILENCE_SECONDS
 
 
-class WorkerWatch:
-    """Warns when tasks wait on a queue that no worker listens on."""
+def _is_end(short: str, long: str) -> bool:
+    return short == long or long.endswith(f".{short}")
 
-    def __init__(self, client: Redis) -> None:
+
+def _has(graphs: dict[str, str], ref: GraphRef) -> bool:
+    """Whether a worker that has these graphs, name → fingerprint, takes tasks of one; as `draw.lua` decides it."""
+    return any(
+        fingerprint == ref.fingerprint and (_is_end(name, ref.name) or _is_end(ref.name, name))
+        for name, fingerprint in graphs.items()
+    )
+
+
+class WorkerWatch(Generic[R]):
+    """Warns when tasks wait on a queue that no worker listens on; and finds runs whose graph none of the workers has.
+
+    Args:
+        patience: How long such a run waits for one.
+    """
+
+    def __init__(self, client: Redis, patience: timedelta = GRAPH_PATIENCE) -> None:
         self._client = client
+        self._patience = patience.total_seconds()
+        self._looks = 0
         self._alone_since: dict[str, float] = {}
+        self._unserved_since: dict[tuple[str, GraphRef], float] = {}
 
-    def look(self, queues: Iterable[str]) -> None:
-        """Look at the queues that tasks were put on; to be called about once a second."""
+    def look(self, runs: Iterable[R]) -> list[tuple[R, GraphNotServed]]:
+        """Look at the queues of runs that have tasks there; to be called about once a second.
+
+        Gives the runs that have waited for long enough, and why there is no sense in waiting on.
+        """
+        self._looks += 1
+        runs = list(runs)
         now = time.monotonic()
-        deserted = {queue: waiting for queue in queues if (waiting := self._deserted(queue))}
-        self._alone_since = {queue: self._alone_since.get(queue, now) for queue in deserted}
-        for queue, waiting in deserted.items():
-            if now - self._alone_since[queue] >= PATIENCE_SECONDS:
-                self._alone_since[queue] = now
-                logger.warning(
-                    "No worker is listening on queue %r, where %d %s. Start one: "
-                    "fleetgraph worker MODULE:GRAPH --redis URL --queue %s",
-                    queue,
-                    waiting,
-                    "task waits" if waiting == 1 else "tasks wait",
-                    queue,
-                )
+        alone: dict[str, float] = {}
+        unserved: dict[tuple[str, GraphRef], float] = {}
+        hopeless: dict[tuple[str, GraphRef], GraphNotServed] = {}
+        wanted: dict[str, set[GraphRef]] = {}
+        for run in runs:
+            wanted.setdefault(run.queue, set()).add(run.ref)
+        for queue, refs in wanted.items():
+            try:
+                waiting = cast(int, execute(self._client, command("LLEN", keys.rq_queue(queue))))
+                known = any(where == queue for where, _ in self._unserved_since)
+                if not (waiting or known or self._looks % LOOKS == 0):
+                    continue
+                workers = self._workers(queue)
+            except RedisError:
+                return []  # the coordinator's own calls tell about a Redis that is away
+            if not workers:
+                if waiting:
+                    alone[queue] = self._alone_since.get(queue, now)
+                    self._warn(queue, waiting, alone, now)
+                continue
+            if None in workers.values():
+                continue  # RQ's own worker does not tell which graphs it has
+            graphs = {name: about or {} for name, about in workers.items()}
+            for ref in refs:
+                if not any(_has(one, ref) for one in graphs.values()):
+                    key = (queue, ref)
+                    unserved[key] = self._unserved_since.get(key, now)
+                    if (seconds := now - unserved[key]) >= self._patience:
+                        hopeless[key] = GraphNotServed(ref.name, ref.fingerprint, queue, seconds, graphs)
+        self._alone_since, self._unserved_since = alone, unserved
+        return [(run, hopeless[run.queue, run.ref]) for run in runs if (run.queue, run.ref) in hopeless]
 
-    def _deserted(self, queue: str) -> int:
-        """How many tasks wait on a queue without workers; 0 for one that has some."""
-        try:
-            waiting, workers = execute_all(
-                self._client,
-                [command("LLEN", keys.rq_queue(queue)), command("SMEMBERS", keys.rq_queue_workers(queue))],
-            )
-            if not waiting:
-                return 0
+    def _warn(self, queue: str, waiting: int, alone: dict[str, float], now: float) -> None:
+        if now - alone[queue] < PATIENCE_SECONDS:
+            return
+        alone[queue] = now
+        logger.warning(
+            "No worker is listening on queue %r, where %d %s. Start one: "
+            "fleetgraph worker MODULE:GRAPH --redis URL --queue %s",
+            queue,
+            waiting,
+            "task waits" if waiting == 1 else "tasks wait",
+            queue,
+        )
+
+    def _workers(self, queue: str) -> dict[str, dict[str, str] | None]:
+        """Who listens on a queue: name → its graphs, None if it does not tell."""
+        found = sorted(cast("set[bytes]", execute(self._client, command("SMEMBERS", keys.rq_queue_workers(queue)))))
+        asked = [command(*words) for key in found for words in (("TTL", key), ("HGET", key, "fleetgraph"))]
+        answers = execute_all(self._client, asked) if asked else []
+        workers: dict[str, dict[str, str] | None] = {}
+        for key, ttl, about in zip(found, answers[::2], answers[1::2], strict=True):
             # The set also names workers that died without signing off; their records expire, or are about to.
-            lives = execute_all(self._client, [command("TTL", worker) for worker in workers]) if workers else []
-            return 0 if any(_is_alive(seconds) for seconds in lives) else waiting
-        except RedisError:
-            return 0  # the coordinator's own calls tell about a Redis that is away
+            if _is_alive(ttl):
+                told: dict[str, Any] = json.loads(about) if about else {}
+                workers[key.decode().removeprefix(keys.rq_worker(""))] = told.get("graphs")
+        return workers
