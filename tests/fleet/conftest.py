@@ -11,7 +11,6 @@ import redis
 
 from fleetgraph.fleet import Fleet
 from fleetgraph.redis_server import RedisServer
-from tests.fleet import gates
 from tests.fleet.observing import without_expiry
 from tests.fleet.processes import Worker, started
 from tests.waiting import wait_until
@@ -39,15 +38,6 @@ CONCURRENCY = 10
 """Tasks that each of the two runs at once."""
 
 _numbers = itertools.count(1)
-
-
-@pytest.fixture(scope="session")
-def server(redis_server: RedisServer) -> Iterator[RedisServer]:
-    """A Redis that is never emptied, since workers live on it. (`redis_server` tells whether there can be one.)"""
-    with RedisServer() as own, pytest.MonkeyPatch.context() as patch:
-        patch.setenv(gates.VARIABLE, own.url)
-        yield own
-        gates.close()
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ open, stays open.
 from __future__ import annotations
 
 import os
-from functools import cache
 from typing import Any
 
 import redis
@@ -27,16 +26,20 @@ KEEP_SECONDS = 120
 """How long the lists stay: longer than a test."""
 
 
-@cache
+_clients: dict[str, redis.Redis] = {}
+
+
 def _client() -> redis.Redis:
-    return redis.Redis.from_url(os.environ[VARIABLE], **OPTIONS)
+    url = os.environ[VARIABLE]
+    if url not in _clients:
+        _clients[url] = redis.Redis.from_url(url, **OPTIONS)
+    return _clients[url]
 
 
 def close() -> None:
     """Free the connections of this process."""
-    if _client.cache_info().currsize:
-        _client().close()
-        _client.cache_clear()
+    while _clients:
+        _clients.popitem()[1].close()
 
 
 def arrive(name: str, who: str = "") -> int:

@@ -14,6 +14,7 @@ import psutil
 import pytest
 import redis
 
+from fleetgraph import local_workers
 from fleetgraph.errors import FleetError, RunCancelled
 from fleetgraph.fleet import Fleet
 from fleetgraph.redis_server import RedisServer
@@ -125,15 +126,34 @@ def test_closing_it_while_a_run_goes_on_ends_the_run(mark: str, local: Fleet) ->
     wait_until_gone(mark)
 
 
-def test_it_says_so_when_all_its_workers_are_gone(mark: str, local: Fleet) -> None:
+def test_workers_that_are_gone_are_replaced(mark: str, local: Fleet) -> None:
     key = new_key()
     run = Running(hold.graph.on(local), {"key": key, "count": 1})
     wait_until(lambda: gates.arrived(f"{key}:1"))
-    for process in workers_of(mark):
+    killed = workers_of(mark)
+    for process in killed:
         process.kill()
-    with pytest.raises(FleetError, match=r"All 2 workers of tests\.fleet\.graphs\.hold:graph have exited") as caught:
-        run.result()
-    assert "-9, -9" in str(caught.value)
+    wait_until(lambda: len(gates.arrived(f"{key}:1")) == 2, 20, "another attempt")
+    gates.open(f"{key}:1")
+    assert run.result()["pids"][0] not in [process.pid for process in killed]
+    wait_until(lambda: len(workers_of(mark)) == 2)
+
+
+def test_workers_that_are_killed_while_they_start_are_replaced(mark: str, local: Fleet) -> None:
+    run = Running(rounds.graph.on(local), given())
+    for process in wait_until(lambda: workers_of(mark)):
+        process.kill()
+    assert len(run.result()["log"]) == 4
+
+
+def test_workers_that_die_whenever_they_start_end_the_run(
+    mark: str, local: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_workers, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(local_workers, "STARTS", 2)
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    with pytest.raises(FleetError, match=r"could not start on .*exited with status 1\. It was tried 2 times"):
+        rounds.graph.on(local).invoke(given())
 
 
 def test_workers_of_one_graph_that_are_gone_are_no_matter_to_another(

@@ -1,4 +1,4 @@
-"""A TCP proxy before Redis that can cut connections, and do so after a command before its answer."""
+"""A TCP proxy before Redis that cuts connections, loses answers, or lets nothing through."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class LosingProxy:
         self._sockets: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._wanted: bytes | None = None
+        self._frozen = threading.Event()
         self.lost = 0
         """How many answers were lost."""
 
@@ -33,6 +34,14 @@ class LosingProxy:
         """Lose the answer to the next request that has `word` in it; Redis carries the request out."""
         with self._lock:
             self._wanted = word.encode()
+
+    def freeze(self) -> None:
+        """Let nothing through any more, as a network that is down: nobody's connection ends, and nobody is answered."""
+        self._frozen.set()
+
+    def thaw(self) -> None:
+        """Let new connections through. Those from before stay open, and dead: half open, as after a failover."""
+        self._frozen.clear()
 
     def cut(self) -> None:
         """Cut all connections there are."""
@@ -56,15 +65,29 @@ class LosingProxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            server = socket.create_connection(("127.0.0.1", self._server))
+            try:
+                server = socket.create_connection(("127.0.0.1", self._server))
+            except OSError:  # it is down
+                self._close(client)
+                continue
             self._sockets |= {client, server}
-            losing = threading.Event()
-            threading.Thread(target=self._requests, args=[client, server, losing], daemon=True).start()
-            threading.Thread(target=self._answers, args=[client, server, losing], daemon=True).start()
+            losing, dead = threading.Event(), threading.Event()
+            threading.Thread(target=self._requests, args=[client, server, losing, dead], daemon=True).start()
+            threading.Thread(target=self._answers, args=[client, server, losing, dead], daemon=True).start()
 
-    def _requests(self, client: socket.socket, server: socket.socket, losing: threading.Event) -> None:
+    def _passes(self, dead: threading.Event) -> bool:
+        """Whether data passes on a connection; one that has been frozen once is dead."""
+        if self._frozen.is_set():
+            dead.set()
+        return not dead.is_set()
+
+    def _requests(
+        self, client: socket.socket, server: socket.socket, losing: threading.Event, dead: threading.Event
+    ) -> None:
         with suppress(OSError):
             while data := client.recv(1 << 20):
+                if not self._passes(dead):
+                    continue
                 with self._lock:
                     if self._wanted is not None and self._wanted in data:
                         self._wanted = None
@@ -72,9 +95,13 @@ class LosingProxy:
                 server.sendall(data)
         self._close(server)
 
-    def _answers(self, client: socket.socket, server: socket.socket, losing: threading.Event) -> None:
+    def _answers(
+        self, client: socket.socket, server: socket.socket, losing: threading.Event, dead: threading.Event
+    ) -> None:
         with suppress(OSError):
             while data := server.recv(1 << 20):
+                if not self._passes(dead):
+                    continue
                 if losing.is_set():
                     self.lost += 1
                     break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ import redis
 from rq.job import Job, JobStatus
 from rq.registry import FailedJobRegistry, StartedJobRegistry
 
-from fleetgraph.errors import DecodeError, FleetError, GraphMismatch, NodeCancelledError
+from fleetgraph.errors import DecodeError, FleetError, NodeCancelledError
 from fleetgraph.wire import keys
 from fleetgraph.wire.calling import execute
 from fleetgraph.wire.connection import connect
@@ -75,25 +76,38 @@ def test_a_stock_worker_runs_tasks(
     desk.give("aecho", "2")
     desk.give("failing", "3")
     desk.put([Dispatch("4", 1, "graph", "echo", 1, b"\xc1")])
-    desk.give("echo", "5", graph=GraphRef(graphs.NAME, "another"))
     desk.give("cancelled", "6")
 
-    found = desk.outcomes(6, timeout=45)
+    found = desk.outcomes(5, timeout=45)
     assert found["1"].writes == [("items", ["echo 1"])]
     assert found["2"].writes == [("items", ["aecho 2"])]
     assert repr(found["3"].error) == "ValueError('a reason')"
     assert isinstance(found["4"].error, DecodeError)
-    assert isinstance(found["5"].error, GraphMismatch)
     assert isinstance(found["6"].error, NodeCancelledError)
     assert [event.payload for event in desk.events()] == ["echoing"]
     failed = FailedJobRegistry(QUEUE, connection=redis_client, serializer=MsgpackSerializer)
-    wait_until(lambda: sorted(failed.get_job_ids()) == [f"run1-{task}-1" for task in "3456"], timeout=20)
+    wait_until(lambda: sorted(failed.get_job_ids()) == [f"run1-{task}-1" for task in "346"], timeout=20)
     result = Job.fetch("run1-3-1", connection=redis_client, serializer=MsgpackSerializer).latest_result()
     assert result is not None
     assert "ValueError: a reason" in str(result.exc_string)
     wait_until(lambda: not StartedJobRegistry(QUEUE, connection=redis_client).get_job_ids())
     assert not redis_client.exists(keys.leases(QUEUE), keys.rq_job("run1-1-1"), keys.rq_job("run1-2-1"))
     redis_client.expire(failed.key, 60)  # RQ's own workers never let it
+
+
+def test_a_task_of_a_graph_that_it_does_not_have_is_left_to_others(
+    stock_worker: Callable[[], subprocess.Popen[str]], desk: Desk, redis_client: redis.Redis
+) -> None:
+    stock_worker()
+    desk.give("echo", "1", graph=GraphRef(graphs.NAME, "another"))
+
+    [worker] = wait_until(lambda: redis_client.smembers(keys.rq_workers()), timeout=30)
+    about = wait_until(lambda: redis_client.hget(worker, "fleetgraph"), timeout=30)
+    assert json.loads(about)["graphs"] == {graphs.NAME: graphs.graph.program.fingerprint}
+    wait_until(lambda: int(redis_client.hget(keys.rq_job("run1-1-1"), "number_of_retries") or 0) >= 2, timeout=30)
+    assert execute(redis_client, lost(QUEUE)) == []
+    assert desk.client.llen(keys.inbox(desk.id)) == 0
+    desk.cancel()
 
 
 def test_a_task_of_a_killed_stock_worker_is_lost_after_its_lease(

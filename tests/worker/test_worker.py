@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import socket
 import threading
+import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import redis
@@ -238,6 +242,101 @@ def test_a_write_that_can_t_travel_names_node_and_channel(desk_for: DeskFor, sta
     assert (error.path, error.kind) == ("$[0].lock", "_thread.lock")
 
 
+def test_a_worker_tells_which_graphs_it_has(desk_for: DeskFor, start_worker: Start) -> None:
+    desk = desk_for(echo=echo)
+    worker = start_worker(desk, concurrency=3)
+
+    about = json.loads(desk.client.hget(worker.key, "fleetgraph") or b"")
+    assert about == {
+        "graphs": {NAME: desk.graph.program.fingerprint},
+        "concurrency": 3,
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+    }
+
+
+def test_tasks_of_graphs_that_a_worker_does_not_have_stay_in_the_queue(
+    desk_for: DeskFor, start_worker: Start, redis_client: redis.Redis
+) -> None:
+    desk = desk_for(echo=echo)
+    start_worker(desk, concurrency=2)
+    other = Desk(redis_client, desk.graph, run="other")
+    for run, name, fingerprint in (
+        (desk.run, f"app.{NAME}", desk.graph.program.fingerprint),
+        ("other", NAME, "another"),
+        ("stranger", "elsewhere:graph", desk.graph.program.fingerprint),
+    ):
+        redis_client.hset(keys.run(run), mapping={"graph": name, "fingerprint": fingerprint})
+    stranger = Desk(redis_client, desk.graph, run="stranger")
+    other.give("echo", *(f"o{number}" for number in range(250)))
+    stranger.give("echo", "s")
+
+    desk.give("echo", *(f"t{number}" for number in range(20)))
+
+    assert set(desk.outcomes(20)) == {f"t{number}" for number in range(20)}
+    assert sorted(Queue(QUEUE, connection=redis_client).job_ids) == sorted(
+        [*(f"other-o{number}-1" for number in range(250)), "stranger-s-1"]
+    )
+    assert not redis_client.zcard(keys.leases(QUEUE))
+    before = cast("Any", redis_client.info("commandstats"))["cmdstat_evalsha"]["calls"]
+    time.sleep(1)  # is it busy with them?
+    after = cast("Any", redis_client.info("commandstats"))["cmdstat_evalsha"]["calls"]
+    assert after - before < 20
+    for one in (other, stranger):
+        one.cancel()
+
+
+def test_a_plain_function_of_a_cancelled_run_is_stopped(desk_for: DeskFor, start_worker: Start) -> None:
+    seen: list[str] = []
+
+    def endless(state: Any) -> Any:
+        seen.append("began")
+        try:
+            while True:
+                try:
+                    pass
+                except Exception:
+                    seen.append("swallowed")
+        finally:
+            seen.append("stopped")
+
+    desk = desk_for(endless=endless, echo=echo)
+    worker = start_worker(desk, lease_seconds=0.3, concurrency=1)
+    desk.give("endless", "t")
+    wait_until(lambda: seen == ["began"])
+
+    desk.cancel()
+
+    wait_until(lambda: seen == ["began", "stopped"])
+    wait_until(lambda: not worker.get_current_executions(refresh=True))
+    again = Desk(desk.client, desk.graph, run="run2")
+    again.give("echo", "u")
+    wait_until(lambda: desk.client.llen(keys.inbox(desk.id)) == 2)
+
+
+def test_a_plain_function_that_can_t_be_stopped_gives_its_slot_back(
+    desk_for: DeskFor, start_worker: Start, gate: Started
+) -> None:
+    def stuck(state: Any) -> Any:
+        gate.wait()
+
+    desk = desk_for(stuck=stuck, echo=echo)
+    worker = start_worker(desk, lease_seconds=0.3, concurrency=1)
+    desk.give("stuck", "t")
+    wait_until(lambda: gate.now == 1)
+
+    desk.cancel()
+
+    wait_until(lambda: not worker.get_current_executions(refresh=True))
+    assert gate.now == 1
+    again = Desk(desk.client, desk.graph, run="run2")
+    again.give("echo", "u")
+    wait_until(lambda: desk.client.llen(keys.inbox(desk.id)) == 2)
+    gate.release()
+    again.give("echo", "v")
+    wait_until(lambda: desk.client.llen(keys.inbox(desk.id)) == 3)
+
+
 def test_a_graph_of_another_shape_is_refused(desk_for: DeskFor, start_worker: Start) -> None:
     desk = desk_for(echo=echo)
     worker = start_worker(desk)
@@ -433,7 +532,7 @@ def test_an_asynchronous_node_of_a_cancelled_run_is_stopped(
     wait_until(lambda: seen == ["began", "stopped"])
     wait_until(lambda: not worker.get_current_executions(refresh=True))
     assert "task-lost" in actions(caplog)
-    assert desk.client.llen(keys.inbox(desk.id)) == 0
+    assert desk.client.lrange(keys.inbox(desk.id), 0, -1) == [b"!cancel run1"]
 
 
 def test_stopping_finishes_what_is_held_and_takes_nothing_new(

@@ -130,8 +130,11 @@ class Route:
     @classmethod
     def parse(cls, text: bytes) -> Route | None:
         """The route in a job's field `fleetgraph`; None if there is none."""
-        parts = text.decode().split(" ")
-        return cls(parts[0], parts[1], int(parts[2]), parts[3]) if len(parts) == 4 else None
+        try:
+            run, task, attempt, inbox = text.decode().split(" ")
+            return cls(run, task, int(attempt), inbox)
+        except ValueError:  # too few words or too many, a number that is none, no UTF-8
+            return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,7 +306,7 @@ def claim(
     queue: str,
     worker: str,
     count: int,
-    popped: Sequence[str] = (),
+    popped: Sequence[bytes | str] = (),
     *,
     lease: timedelta = LEASE,
     announce: bool,
@@ -311,8 +314,8 @@ def claim(
 ) -> Call[list[Claim]]:
     """Give a worker the jobs it popped itself, and its share of those that wait, up to `count`.
 
-    `announce` says that it was idle, which RQ then records as busy. `graphs` are those it has, name → fingerprint: tasks
-    of others are left to other workers. Jobs that nobody waits for any longer are dropped.
+    `announce` says that it was idle, which RQ then records as busy. `graphs` are those it has, name → fingerprint:
+    tasks of others are left to other workers. Jobs that nobody waits for any longer are dropped.
     """
     return script(
         "claim",
@@ -336,7 +339,7 @@ def adopt(worker: str) -> Call[list[Claim]]:
     return script("adopt", (keys.rq_worker_executions(worker),), (), _claims)
 
 
-def give_back(queue: str, job: str) -> Call[bool]:
+def give_back(queue: str, job: bytes | str) -> Call[bool]:
     """Put a job that a worker popped, and has not claimed, back to the head of the queue.
 
     Gives whether it was still the worker's.
@@ -468,4 +471,7 @@ def _lines(graphs: Mapping[str, str] | None) -> str:
 
 def _claims(answer: Any) -> list[Claim]:
     parts = cast("list[bytes]", answer)
-    return [Claim(parts[i].decode(), Route.parse(parts[i + 1]), parts[i + 2]) for i in range(0, len(parts), 3)]
+    return [
+        Claim(parts[i].decode(errors="replace"), Route.parse(parts[i + 1]), parts[i + 2])
+        for i in range(0, len(parts), 3)
+    ]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from fleetgraph.wire.calling import Call
 from fleetgraph.wire.transitions import Claim, Counts, Finished, Refusal
+from fleetgraph.worker.interrupting import GRACE_SECONDS, Interruptible
 from fleetgraph.worker.publisher import Sender
 from fleetgraph.worker.running import Result
 from fleetgraph.worker.slots import Running
@@ -37,34 +38,70 @@ class HeldTask:
         self._settle = settle
         self._settled = settled
         self._began = time.monotonic()
+        self._lock = threading.Lock()
         self._running: Running | None = None
+        self._on_lose: Callable[[], None] | None = None
+        self._lost_at = 0.0
+        self.call_in_thread = Interruptible()
+        """What runs its code, if that is no coroutine."""
         self.waiting = 0
         """How many tasks it has called that have not ended; while there are any it needs no slot."""
         self.stuck = False
-        """Whether it has failed because its function did not end in time, though that still runs."""
-        self.on_lose: Callable[[], None] | None = None
-        """Told when nobody waits for it any longer."""
+        """Whether it has ended for the worker because its code did not end in time, though that still runs."""
+        self._ended = False
 
     @property
     def seconds(self) -> float:
         """How long it has been held."""
         return time.monotonic() - self._began
 
+    @property
+    def is_coroutine(self) -> bool:
+        """Whether its code runs on the event loop, and not in a thread of its own."""
+        return self._running is not None
+
+    def begins(self, on_lose: Callable[[], None]) -> None:
+        """Note what is to be told, once, when nobody waits for it any longer."""
+        with self._lock:
+            self._on_lose = on_lose
+            lost = self.lost
+        if lost:
+            on_lose()
+
     def runs_as(self, running: Running) -> None:
         """Note the coroutine that is its code."""
-        self._running = running
-        if self.lost:
+        with self._lock:
+            self._running = running
+            lost = self.lost
+        if lost:
             running.cancel()
 
     def lose(self) -> None:
-        """Stop it, as far as that is possible: a thread can't be stopped from outside. Its events stop."""
-        self.lost = True
+        """Stop it, as far as that is possible, since nobody waits for it. Its events stop."""
+        with self._lock:
+            self.lost = True
+            self._lost_at = time.monotonic()
+            running, on_lose = self._running, self._on_lose
         if self.sender is not None:
             self.sender.refused = True
-        if self._running is not None:
-            self._running.cancel()
-        if self.on_lose is not None:
-            self.on_lose()
+        self.call_in_thread.stop()
+        if running is not None:
+            running.cancel()
+        if on_lose is not None:
+            on_lose()
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether it was to stop, and has not in time."""
+        return self.lost and not self._ended and time.monotonic() - self._lost_at >= GRACE_SECONDS
+
+    def ends(self, *, stuck: bool = False) -> bool:
+        """Note that its code has ended, or won't in time: only whoever is first, and told so, hands in a result."""
+        with self._lock:
+            first = not self._ended
+            self._ended = True
+            self.stuck = self.stuck or (first and stuck)
+            return first
 
     def call(self) -> Call[Finished | Refusal]:
         """The call that hands in the result."""
@@ -134,6 +171,11 @@ class HeldTasks:
     def find(self, job: str) -> HeldTask | None:
         """The task of a job, if it is held."""
         return self._tasks.get(job)
+
+    def overdue(self) -> list[HeldTask]:
+        """Those that were to stop, and have not in time."""
+        with self._changed:
+            return [task for task in self._tasks.values() if task.is_overdue]
 
     def claims(self) -> list[Claim]:
         """What the worker got, of all of them that it has not lost."""

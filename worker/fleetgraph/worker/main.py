@@ -61,7 +61,10 @@ def run_worker(
         The process's exit code.
     """
     announce = _Announcement(ready_fd)
-    registry = GraphRegistry()
+    try:
+        registry = GraphRegistry()
+    except FleetgraphError as error:
+        return announce.failed(str(error))
     for ref in refs:
         try:
             registry.add(ref)

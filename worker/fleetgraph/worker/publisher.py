@@ -34,8 +34,7 @@ BACKLOG_BYTES = 64_000_000
 """Of events that wait for Redis. A task that emits more fails, before the process runs out of memory."""
 
 REFUSAL_SECONDS = 10.0
-"""How long a Redis that answers, but takes no events (it is full, say), or has lost some, is asked before the task
-fails."""
+"""How long a Redis that has lost events is asked, since they may be on their way, before their task fails."""
 
 
 @dataclass(slots=True)
@@ -103,7 +102,6 @@ class _EventsStep:
         self.sender = sender
         self.items: list[Events] = []
         self._start = sender.items
-        self._refused_since: float | None = None
 
     def add(self, events: Events) -> None:
         self.items.append(events)
@@ -117,10 +115,8 @@ class _EventsStep:
         if isinstance(result, Refusal):
             self.sender.refused = True
         elif isinstance(result, Exception):
-            if self._refused_since is None:
-                self._refused_since = time.monotonic()
-            if is_refusal(result) and time.monotonic() - self._refused_since < REFUSAL_SECONDS:
-                return False
+            if is_refusal(result):
+                return False  # it is full, say: the task waits until there is memory
             _fail(self.sender, f"were not taken by Redis: {result}", result)
         return True
 

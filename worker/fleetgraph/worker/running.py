@@ -144,13 +144,18 @@ class Runner:
             encoded = self._codec.encode_outcome(outcome)
         except EncodeError:  # the run fails either way, and `error` says why better
             encoded = self._codec.encode_outcome(replace(outcome, writes=None))
-        return Result(encoded, failure_text(error))
+        return Result(encoded, failure_text(error, withheld=self._codec.encrypts))
 
 
-def failure_text(error: BaseException) -> str | None:
-    """The traceback that RQ is to keep; None for what is no failure but control flow."""
+def failure_text(error: BaseException, *, withheld: bool = False) -> str | None:
+    """The traceback that RQ is to keep; None for what is no failure but control flow.
+
+    Withheld is what the error says, which may be about encrypted values: the run's readers are told.
+    """
     if isinstance(error, GraphBubbleUp):
         return None
+    if withheld:
+        return f"{''.join(traceback.format_tb(error.__traceback__))}{type(error).__qualname__}: encrypted\n"
     return "".join(traceback.format_exception(error))
 
 

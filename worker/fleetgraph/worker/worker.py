@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import secrets
@@ -15,11 +16,13 @@ from functools import partial
 from typing import Any, cast
 
 import redis
+from rq.job import Job
+from rq.registry import StartedJobRegistry
 from rq.utils import now as utc_now
 from rq.worker import BaseWorker, Worker, WorkerStatus
-from rq.worker_registration import register
+from rq.worker_registration import clean_worker_registry, register
 
-from fleetgraph.errors import FleetError, NodeTimeoutError
+from fleetgraph.errors import FleetError, NodeTimeoutError, RunCancelled
 from fleetgraph.lookup import GraphRegistry
 from fleetgraph.pregel.context import TaskContext
 from fleetgraph.pregel.task import Task
@@ -54,11 +57,33 @@ logger = logging.getLogger(__name__)
 BLOCK_SECONDS = 1.0
 """How long to wait for a task in one call: a connection that died unnoticed is found out soon, and gets no task."""
 
+FIRST_LEFT_SECONDS = 0.02
+"""How long it pauses after it got a task of a graph that it does not have, and put it back for others to take."""
+
+LONGEST_LEFT_SECONDS = 0.5
+"""And at most, each pause being twice as long as the one before: what it costs others, and its own next task."""
+
 SIGNAL_SECONDS = 0.5
 """How late a signal may be noticed, in the rare case that the system does not wake the main thread for it."""
 
 OUTAGE_SECONDS = 10.0
 """How long a worker that is to stop waits for a Redis that does not answer, before it gives up what it holds."""
+
+
+class _JobRecord(Job):
+    """A job as RQ's housekeeping is to see it, which calls a job's failure callback and its webhooks.
+
+    What a job in Redis says beside what every task's job does is not read: no function that it names is imported.
+    """
+
+    _READ = frozenset(
+        b"created_at enqueued_at started_at ended_at last_heartbeat worker_name status origin description timeout data "
+        b"result_ttl failure_ttl".split()
+    )
+
+    def restore(self, raw_data: dict[bytes, bytes]) -> None:
+        read = {name: value for name, value in raw_data.items() if name in self._READ}
+        super().restore(read)  # pyright: ignore[reportUnknownMemberType]
 
 
 class FleetWorker(BaseWorker):
@@ -71,7 +96,7 @@ class FleetWorker(BaseWorker):
     Args:
         queue_name: The one queue it takes tasks from. Only tasks belong there.
         connection: Its connections. The worker sets the timeouts of the connection pool, and ends its retries.
-        registry: The graphs it has. A task of another one fails.
+        registry: The graphs it has. Tasks of others are left to other workers.
         concurrency: How many tasks it runs at a time. Synchronous nodes run in threads, asynchronous ones on one
             event loop.
         name: Its name, unique in the fleet; one is made of host and process if it is None.
@@ -131,6 +156,11 @@ class FleetWorker(BaseWorker):
         self._code = CodeThreads(concurrency, partial(self._crashed, "node"))
         self._loop = LoopThread(partial(self._crashed, "event loop"))
         self._heart = threading.Thread(target=self._beat_until_over, name="fleetgraph-heart", daemon=True)
+        self._registry = registry
+        self._concurrency = concurrency
+        self._told = ""
+        """What its record in Redis says about it."""
+        self._pause = FIRST_LEFT_SECONDS
         self._runner = Runner(registry, self.name, self._publisher)
         self._watchdog = Watchdog(partial(self._crashed, "watchdog"))
         self._asking = Asking(connection, self.name, registry, self._publisher, partial(self._crashed, "answers"))
@@ -152,6 +182,36 @@ class FleetWorker(BaseWorker):
     def find_by_key(cls, *args: Any, **options: Any) -> BaseWorker | None:
         """What RQ knows of the worker with a key: an `rq.Worker`, since this class is for the worker itself."""
         return Worker.find_by_key(*args, **options)
+
+    def serialize(self) -> dict[str, Any]:
+        """What RQ has in the worker's record; and `fleetgraph`, what it can do."""
+        self._told = self._about
+        record = cast("dict[str, Any]", super().serialize())  # pyright: ignore[reportUnknownMemberType]
+        return {**record, "fleetgraph": self._told}
+
+    @property
+    def _about(self) -> str:
+        about = {
+            "graphs": self._registry.fingerprints,
+            "concurrency": self._concurrency,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+        }
+        return json.dumps(about)
+
+    def clean_registries(self) -> None:
+        """RQ's housekeeping, by Redis's clock: by that of a host that is ahead, what runs would be taken for dead."""
+        queue = self.queues[0]
+        if queue.acquire_maintenance_lock():
+            seconds: int = self._redis.time()[0]  # pyright: ignore[reportUnknownMemberType]
+            StartedJobRegistry(queue=queue, job_class=_JobRecord).cleanup(seconds)  # pyright: ignore[reportUnknownMemberType]
+            queue.failed_job_registry.cleanup(seconds)  # pyright: ignore[reportUnknownMemberType]
+            clean_worker_registry(queue)
+            queue.release_maintenance_lock()
+        self.last_cleaned_at = utc_now()
+
+    def clean_group_registries(self) -> None:
+        """RQ's housekeeping of groups, which tasks are in none of: left to RQ's own workers."""
 
     # --- life -------------------------------------------------------------------------------------------------
 
@@ -328,12 +388,19 @@ class FleetWorker(BaseWorker):
             if self._claim([]):
                 return True
             raise
-        if job is None or not (self._stop.is_set() or self._suspended):
-            return job is not None and self._claim([job.decode()])
-        execute(self._redis, give_back(self.queue_name, job.decode()))
+        if job is None:
+            return False
+        if self._stop.is_set() or self._suspended:
+            execute(self._redis, give_back(self.queue_name, job))
+            return False
+        if self._claim([job]):
+            self._pause = FIRST_LEFT_SECONDS
+            return True
+        self._stop.wait(self._pause)
+        self._pause = min(2 * self._pause, LONGEST_LEFT_SECONDS)
         return False
 
-    def _claim(self, popped: list[str]) -> bool:
+    def _claim(self, popped: list[bytes]) -> bool:
         with self._settling():
             claims = execute(
                 self._redis,
@@ -344,6 +411,7 @@ class FleetWorker(BaseWorker):
                     popped,
                     lease=self._lease,
                     announce=len(self._held) == 0,
+                    graphs=self._registry.fingerprints,
                 ),
             )
             for one in claims:
@@ -427,29 +495,37 @@ class FleetWorker(BaseWorker):
                 partial(self._limit, task),
                 partial(self._wait_for_called, task),
             )
-            task.on_lose = partial(self._abandon, task, attempt)
+            task.begins(partial(self._abandon, task, attempt))
             if attempt.is_async:
                 task.runs_as(self._loop.submit(attempt.arun(), partial(self._ended_on_loop, task, attempt)))
                 return
-            attempt.run()
+            task.call_in_thread.run(attempt.run)
         except BaseException as error:
             self._ended(task, attempt, error)
         else:
             self._ended(task, attempt, None)
 
     def _limit(self, task: HeldTask, running: TaskContext, policy: TimeoutPolicy) -> Limit:
-        return Limit(self._watchdog, running, policy, partial(self._give_up_on, task, running.task))
+        late = partial(self._too_late, task, running.task)
+        return Limit(self._watchdog, task.call_in_thread, running, policy, late)
 
-    def _give_up_on(self, held: HeldTask, task: Task, error: NodeTimeoutError) -> None:
-        """The function of a task can't be ended: hand in that it took too long, and do without its thread."""
-        held.stuck = True
+    def _too_late(self, held: HeldTask, task: Task, error: NodeTimeoutError) -> None:
         error.add_note(f"During task with name '{task.name}' and id '{task.id}'")
-        self._code.lend()
-        self._code.submit(partial(self._ended_stuck, held, task, error))
+        self._give_up_on(held, error)
 
-    def _ended_stuck(self, held: HeldTask, task: Task, error: NodeTimeoutError) -> None:
+    def _give_up_on(self, held: HeldTask, error: Exception) -> None:
+        """The code of a task does not end, though it should: hand in why, and do without its thread."""
+        if not held.ends(stuck=True):
+            return
+        if not held.is_coroutine:
+            self._code.lend()
+        self._code.submit(partial(self._ended_stuck, held, error))
+
+    def _ended_stuck(self, held: HeldTask, error: Exception) -> None:
         logger.warning(
-            "%s, and can't be stopped; its thread is replaced", error, extra=log_fields("task-stuck", held.claim.route)
+            "%s, and can't be stopped; the worker goes on without it",
+            error,
+            extra=log_fields("task-stuck", held.claim.route),
         )
         held.result = self._failed(held.claim.route, error, None)
         self._publisher.finish(held)
@@ -474,8 +550,9 @@ class FleetWorker(BaseWorker):
 
     def _ended(self, task: HeldTask, attempt: Attempt | None, error: BaseException | None) -> None:
         """Hand in the result of a task; in a code thread."""
-        if task.stuck:
-            self._code.take_back()
+        if not task.ends():
+            if not task.is_coroutine:
+                self._code.take_back()
             return
         route = task.claim.route
         node = "" if attempt is None else attempt.task.name
@@ -508,6 +585,7 @@ class FleetWorker(BaseWorker):
             last=self._held.all_ended,
             count=1 if going_on and self._held.free >= 0 else 0,
             lease=self._lease,
+            graphs=self._registry.fingerprints,
         )
 
     def _settled(self, task: HeldTask, finished: Finished | None) -> None:
@@ -559,12 +637,17 @@ class FleetWorker(BaseWorker):
         if not answer.known:
             self._held.put_back_counts(counts)
             self._register_again()
+        elif self._told != (about := self._about):  # it was given another graph
+            self._redis.hset(self.key, "fleetgraph", about)  # pyright: ignore[reportUnknownMemberType]
+            self._told = about
         for job in answer.lost:
             task = self._held.find(job)
             if task is not None and task.result is None and not task.lost:
                 logger.info("nobody waits for job %s any longer", job, extra=log_fields("task-lost", task.claim.route))
                 task.lose()
                 self._held.look_again()
+        for task in self._held.overdue():
+            self._give_up_on(task, RunCancelled(f"nobody waits any longer for job {task.claim.job}"))
 
     def _register_again(self) -> None:
         """Redis lost its data, or this process slept for long."""

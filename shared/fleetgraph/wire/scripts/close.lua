@@ -39,10 +39,10 @@ end
 --@use unqueue
 --@use call_off
 --@use append
--- This only frees memory: Redis lets a script that has written go on when memory is full.
+-- First what a Redis without memory refuses, as it refuses the events before: the last ones must not overtake those.
+redis.call('HSET', run, 'status', ARGV[4], 'ended', seconds(now()))
 redis.call('SREM', owned, id)
 call_off(ARGV[6], id, KEYS[4])
-redis.call('HSET', run, 'status', ARGV[4], 'ended', seconds(now()))
 if ARGV[5] ~= '' then
   redis.call('HSET', run, 'error', ARGV[5])
 end

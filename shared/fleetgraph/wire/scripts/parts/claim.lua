@@ -4,17 +4,18 @@
 -- to.lease              seconds
 -- to.announce           whether the worker was idle, as RQ knows it
 -- ids                   job ids, no longer in the queue
+-- records               of some of them: status, route, data
 --
 -- Answers a flat list: job id, route (`<run> <task> <attempt> <inbox>`), data, job id, …
 -- A job that no longer exists, was taken by somebody else, or is not its task's current attempt is dropped.
-local function claim(to, ids)
+local function claim(to, ids, records)
   local claimed, started, executions, leases = {}, {}, {}, {}
   if #ids == 0 then
     return claimed
   end
   local text = stamp()
   for _, job in ipairs(ids) do
-    local record = redis.call('HMGET', key.job:format(job), 'status', 'fleetgraph', 'data')
+    local record = records[job] or redis.call('HMGET', key.job:format(job), 'status', 'fleetgraph', 'data')
     local status, route, data = record[1], record[2] or '', record[3]
     local run, task, attempt = string.match(route, '^(%S+) (%S+) (%S+) ')
     if status == 'queued' and data then

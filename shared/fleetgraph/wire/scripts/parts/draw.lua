@@ -5,7 +5,7 @@
 -- popped   ids of jobs that it popped itself
 -- room     how many to take from the queue at most
 --
--- Answers the jobs' ids.
+-- Answers the jobs' ids; and of those that it has read, by id: status, route, data.
 local function draw(queue, graphs, popped, room)
   local list = key.queue:format(queue)
   local known = {}
@@ -28,9 +28,8 @@ local function draw(queue, graphs, popped, room)
     return false
   end
 
-  local function fits(job)
-    local route = graphs ~= '' and redis.call('HGET', key.job:format(job), 'fleetgraph')
-    local run = route and string.match(route, '^%S+')
+  local function fits(route)
+    local run = graphs ~= '' and route and string.match(route, '^%S+')
     if not run then
       return true
     end
@@ -40,17 +39,19 @@ local function draw(queue, graphs, popped, room)
     return known[run]
   end
 
-  local ids, left = {}, {}
-  for _, job in ipairs(popped) do
-    table.insert(fits(job) and ids or left, job)
-  end
-  if room > 0 then
-    for _, job in ipairs(redis.call('LPOP', list, room) or {}) do
-      table.insert(fits(job) and ids or left, job)
+  local ids, left, records = {}, {}, {}
+  local function sort(jobs)
+    for _, job in ipairs(jobs) do
+      records[job] = redis.call('HMGET', key.job:format(job), 'status', 'fleetgraph', 'data')
+      table.insert(fits(records[job][2]) and ids or left, job)
     end
   end
+  sort(popped)
+  if room > 0 then
+    sort(redis.call('LPOP', list, room) or {})
+  end
   if #left == 0 then
-    return ids
+    return ids, records
   end
 
   for i = #left, 1, -1 do
@@ -63,7 +64,7 @@ local function draw(queue, graphs, popped, room)
     if #ids >= #popped + room then
       break
     end
-    if fits(job) then
+    if fits(redis.call('HGET', key.job:format(job), 'fleetgraph')) then
       redis.call('LREM', list, 1, job)
       table.insert(ids, job)
     end
@@ -73,5 +74,5 @@ local function draw(queue, graphs, popped, room)
       redis.call('LMOVE', list, list, 'LEFT', 'RIGHT')
     end
   end
-  return ids
+  return ids, records
 end
