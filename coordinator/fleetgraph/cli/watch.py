@@ -110,6 +110,7 @@ def _print_lines(pictures: Iterator[Picture], where: str) -> None:
     first = next(pictures)
     width = console.width if console.is_terminal else _WIDE
     console.print(screen(first, width, None, where))
+    sys.stdout.flush()
     before = first
     for picture in pictures:
         for line in changes(before, picture):

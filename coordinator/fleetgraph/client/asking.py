@@ -18,7 +18,7 @@ import redis
 
 from fleetgraph.client.records import RunInfo
 from fleetgraph.client.services import START_ONE, Service, choose, is_called, resolve
-from fleetgraph.errors import FleetError, RunNotFound
+from fleetgraph.errors import FleetError, NoCoordinator, RunNotFound
 from fleetgraph.wire import keys
 from fleetgraph.wire.calling import seconds
 from fleetgraph.wire.calls import CALL_TTL, Method, decode_reply, encode_call
@@ -35,6 +35,10 @@ REPEAT_SECONDS: Final = 5.0
 
 PATIENCE_SECONDS: Final = 60.0
 """How long a coordinator that lives may take to reply."""
+
+RETURN_SECONDS: Final = 10.0
+"""How long to wait for a coordinator while none lives, but some did lately: they come back after a restart, or after
+Redis was away."""
 
 ALONE_SECONDS: Final = 10.0
 """How long a run may be without a coordinator before its readers are told; and then again and again."""
@@ -114,13 +118,17 @@ def ask(codec: Codec, method: Method, payload: dict[str, Any], graph: str | None
         Exception: What the coordinator replied.
     """
     id = uuid4().hex
+    began = monotonic()
     living = yield from services()
+    while not living and monotonic() - began < RETURN_SECONDS and (yield from _some_lived()):
+        yield [("BLPOP", keys.reply(id), LOOK_SECONDS)]
+        living = yield from services()
     if graph is not None:
         graph = resolve(living, graph)
         payload = {**payload, "graph": graph}
     data = encode_call(codec, id, method, payload)
+    service = choose(living, graph)
     while True:
-        service = choose(living, graph)
         reply = yield from _ask_one(service.id, id, data)
         if reply is not None:
             answer = decode_reply(codec, reply)
@@ -133,7 +141,27 @@ def ask(codec: Codec, method: Method, payload: dict[str, Any], graph: str | None
                 "at the state (get_state) before trying again."
             )
         logger.warning("Coordinator %s died before it replied; asking another.", service.id)
-        living = yield from services()
+        service = yield from _another(graph, id)
+
+
+def _another(graph: str | None, id: str) -> Asking[Service]:
+    """Another coordinator to send a call to. What was sent is in Redis, and whoever comes next takes it over, so that
+    there is no saying that nobody does it.
+    """
+    began = monotonic()
+    while True:
+        try:
+            return choose((yield from services()), graph)
+        except NoCoordinator:
+            if monotonic() - began >= PATIENCE_SECONDS:
+                raise
+        yield [("BLPOP", keys.reply(f"{id}:none"), LOOK_SECONDS)]
+
+
+def _some_lived() -> Asking[bool]:
+    """Whether there are coordinators whose lease has expired, perhaps only because Redis was away."""
+    (count,) = yield [("ZCARD", keys.coordinators())]
+    return count > 0
 
 
 def _ask_one(coordinator: str, id: str, data: bytes) -> Asking[bytes | None]:

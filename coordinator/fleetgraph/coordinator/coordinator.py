@@ -135,6 +135,7 @@ class Coordinator:
             self.id,
             self._limits,
             self._bear,
+            self._holds,
             asynchronous=asynchronous,
             survives=survives,
         )
@@ -187,6 +188,7 @@ class Coordinator:
             self.id,
             self._limits,
             self._bear,
+            self._holds,
             asynchronous=order.asynchronous,
             id=order.run,
             survives=True,
@@ -446,8 +448,9 @@ class Coordinator:
             return
         if not held.unbroken and not first:
             self._drop_what_others_have()
-        for dead in held.expired:
-            self._take_over(dead)
+        if self._calm:  # else nobody could have shown that it lives
+            for dead in held.expired:
+                self._take_over(dead)
 
     def _take_over(self, dead: str) -> None:
         graphs = self.registry.fingerprints if self._service is not None else {}
@@ -567,6 +570,14 @@ class Coordinator:
             logger.warning("coordinator %s: Redis refused a call: %s", self.id, error)
         else:
             self._leftover += self._settled(run, run.give_up(error))
+
+    def _holds(self, run: Run) -> bool:
+        """Whether a run is still its own, as far as can be known: to be asked before anything is written where no
+        epoch is checked.
+        """
+        if time.monotonic() - self._beaten >= LEASE.total_seconds() / 2:
+            self._beat()
+        return not run.superseded
 
     def _bear(self, error: Exception) -> bool:
         """Wait a moment while a saver or a store is out of reach; tells whether to try again."""

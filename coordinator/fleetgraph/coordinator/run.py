@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -123,6 +123,8 @@ class Run:
     limits: Limits
     bear: Bear
     """Waits while a saver or a store is out of reach."""
+    holds: Callable[[Run], bool]
+    """Whether no other coordinator has it: savers know no epochs."""
     asynchronous: bool = False
     """Whether its caller is a coroutine."""
     id: str = field(default_factory=lambda: uuid4().hex)
@@ -534,6 +536,8 @@ class Run:
                         task.frame.program.cache.set({(key.ns, key.key): (writes, key.ttl)})
                     case WakeLater(task_id, seconds):
                         self._wakes.append((time.monotonic() + seconds, task_id))
+                    case SaveCheckpoint() | SaveWrites() if not self.holds(self):
+                        return []  # what it says is refused
                     case SaveCheckpoint() as save:
                         patiently(partial(self._store.put, save), self.bear)
                     case SaveWrites() as save:

@@ -220,6 +220,7 @@ def take(
             limit,
             seconds(keys.INBOX_TTL),
             int(clients),
+            seconds(RETENTION),
             *(word for item in graphs.items() for word in item),
         ),
         lambda answer: [run.decode() for run in answer],

@@ -15,10 +15,12 @@
 -- ARGV[3] how many at most
 -- ARGV[4] inbox ttl (seconds)
 -- ARGV[5] 1 to take over its clients' calls as well
--- ARGV[6…] graph name, fingerprint, …: the graphs whose runs can be gone on with; others are only taken to be cancelled
+-- ARGV[6] retention (seconds), for a run that does not say
+-- ARGV[7…] graph name, fingerprint, …: the graphs whose runs can be gone on with; others are only taken to be cancelled
 --
 -- Answers the ids of the runs.
 --@use clock
+--@use renew
 local ends = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if ends and tonumber(ends) > now() then
   return {}
@@ -35,7 +37,7 @@ local function move(from, to)
 end
 
 local has = {}
-for i = 6, #ARGV, 2 do
+for i = 7, #ARGV, 2 do
   has[ARGV[i] .. ' ' .. ARGV[i + 1]] = true
 end
 local taken = {}
@@ -48,6 +50,7 @@ for _, run in ipairs(redis.call('SRANDMEMBER', KEYS[2], ARGV[3])) do
     redis.call('HSET', name, 'coordinator', ARGV[2])
     redis.call('SMOVE', KEYS[2], KEYS[3], run)
     redis.call('HINCRBY', name, 'epoch', 1)
+    renew(run, ARGV[6])
     table.insert(taken, run)
   end
 end

@@ -1,0 +1,142 @@
+"""Watching: listens to all runs' channels, reads a snapshot now and then, and makes pictures of both."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import redis
+
+from fleetgraph.dashboard.board import Board
+from fleetgraph.dashboard.heads import read_heads
+from fleetgraph.dashboard.picture import Picture
+from fleetgraph.dashboard.reading import read_snapshot
+from fleetgraph.errors import RedisUnavailable
+from fleetgraph.wire import keys
+from fleetgraph.wire.outages import will_pass
+
+_REDRAW_SECONDS: Final = 0.25
+"""The shortest time between two pictures that only events tell apart."""
+
+_WANTED: Final = 50
+"""Runs read at most because an event told of them."""
+
+
+def look(client: redis.Redis, queues: Sequence[str] = ()) -> Picture:
+    """What Redis shows of a fleet now.
+
+    Args:
+        client: The Redis.
+        queues: Only what belongs to these queues; all of them if empty.
+
+    Raises:
+        RedisUnavailable: Redis does not answer, or does not let this user read.
+    """
+    board = Board()
+    board.begin()
+    try:
+        board.read(read_snapshot(client, queues), at=0.0)
+    except redis.RedisError as error:
+        raise _unavailable(error) from error
+    return board.picture(at=0.0)
+
+
+def watch(
+    client: redis.Redis, queues: Sequence[str] = (), *, interval: float = 1.0, eager: bool = False
+) -> Iterator[Picture]:
+    """Pictures of a fleet, one each `interval`, for as long as they are asked for; also while Redis is away.
+
+    It only reads, and takes four round trips a picture.
+
+    Args:
+        client: The Redis; the caller closes it.
+        queues: Only what belongs to these queues; all of them if empty.
+        interval: Seconds between two looks at Redis.
+        eager: Whether to make further pictures in between, as events come.
+
+    Raises:
+        RedisUnavailable: Redis did not answer at the beginning; or does not let this user read.
+    """
+    board = Board(listening=True)
+    channel = _Channel(client)
+    try:
+        reached = False
+        while True:
+            due = time.monotonic() + interval
+            try:
+                channel.open()
+                board.begin()
+                board.read(read_snapshot(client, queues, board.told[:_WANTED]), at=time.monotonic())
+                reached = True
+            except redis.RedisError as error:
+                if not (reached and will_pass(error)):
+                    raise _unavailable(error) from error
+                channel.close()  # it may be half open, which only silence would tell
+                board.fail(_said(error))
+            yield board.picture(at=time.monotonic())
+            yield from _listen(board, channel, due, eager)
+    finally:
+        channel.close()
+
+
+def _listen(board: Board, channel: _Channel, due: float, eager: bool) -> Iterator[Picture]:
+    """Tell the board of events until it is time to look at Redis again."""
+    drawn, news = time.monotonic(), False
+    while (left := due - time.monotonic()) > 0:
+        if eager and news:
+            left = min(left, max(0.0, drawn + _REDRAW_SECONDS - time.monotonic()))
+        if (message := channel.next(left)) is not None:
+            run, data = message
+            board.tell(run, read_heads(data), at=time.monotonic())
+            news = True
+        if eager and news and time.monotonic() >= drawn + _REDRAW_SECONDS:
+            drawn, news = time.monotonic(), False
+            yield board.picture(at=drawn)
+
+
+class _Channel:
+    """All runs' channels, as long as Redis answers."""
+
+    _PREFIX, _SUFFIX = keys.events("*").encode().split(b"*")
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._pubsub: Any = None
+
+    def open(self) -> None:
+        """Listen, if it does not already."""
+        if self._pubsub is None:
+            pubsub: Any = self._client.pubsub(ignore_subscribe_messages=True)  # pyright: ignore[reportUnknownMemberType]
+            pubsub.psubscribe(keys.events("*"))
+            self._pubsub = pubsub
+
+    def close(self) -> None:
+        """Listen no more, until it is opened again."""
+        if self._pubsub is not None:
+            self._pubsub.close()
+            self._pubsub = None
+
+    def next(self, seconds: float) -> tuple[str, bytes] | None:
+        """The next message, and which run's; None if none comes in that time."""
+        if self._pubsub is None:
+            time.sleep(seconds)  # until Redis is tried again
+            return None
+        try:
+            message = self._pubsub.get_message(timeout=seconds)
+        except redis.RedisError:  # what it did not bring, the next look at Redis does
+            self.close()
+            return None
+        if message is None or message["type"] != "pmessage":
+            return None
+        name: bytes = message["channel"]
+        run = name.removeprefix(self._PREFIX).removesuffix(self._SUFFIX)
+        return run.decode(errors="replace"), message["data"]
+
+
+def _unavailable(error: redis.RedisError) -> RedisUnavailable:
+    return RedisUnavailable(f"the fleet can't be watched: {_said(error)}.")
+
+
+def _said(error: redis.RedisError) -> str:
+    return (str(error) or type(error).__name__).rstrip(".")
