@@ -22,7 +22,6 @@ from tests.fleet.observing import new_key
 from tests.fleet.processes import Process, environment
 
 HOLD = "tests.fleet.graphs.hold:graph"
-EXPECTED_UPDATES = 3
 
 
 @pytest.fixture
@@ -165,3 +164,27 @@ def test_a_service_takes_up_the_run_of_a_program_that_died(
                 assert status == "cancelled"
     finally:
         program.end()
+
+
+@pytest.mark.timeout(120)
+def test_a_run_waits_for_a_coordinator_to_come(
+    start_worker: Callable[..., Any],
+    start_coordinator: Callable[[], CoordinatorProcess],
+    server: RedisServer,
+) -> None:
+    start_worker(HOLD)
+    only = start_coordinator()
+    key = new_key()
+    with Client(server.url) as caller:
+        run = caller.submit(HOLD, {"key": key, "count": 3}, stream_mode=["values", "updates", "custom"])
+        until(lambda: all(gates.arrived(f"{key}:{number}") for number in (1, 2, 3)), "all three nodes to hold")
+        only.signal(signal.SIGKILL)
+        only.wait()
+        for number in (1, 2, 3):
+            gates.open(f"{key}:{number}")
+        until(lambda: all(gates.arrived(f"{key}:{number}:ended") for number in (1, 2, 3)), "the nodes' ends")
+
+        start_coordinator()
+
+        check(list(caller.join(run.id)))
+    assert [len(gates.arrived(f"{key}:{number}:ended")) for number in (1, 2, 3)] == [1, 1, 1]
