@@ -1,4 +1,4 @@
-"""A coordinator dies, sleeps or is told to go in the middle of a run: another goes on, and readers see nothing of it."""
+"""A coordinator dies, sleeps or has to go in the middle of a run: another goes on, and readers see nothing of it."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def screen(picture: Picture, width: int, height: int | None, where: str) -> Text
     """
     lines = _head(picture, width, where)
     sections = _sections(picture)
-    rows = [len(section.items) for section in sections]
+    rows = [max(1, len(section.items)) for section in sections]
     if height is not None:
         rows = _shares(sections, height - len(lines))
     for section, count in zip(sections, rows, strict=True):

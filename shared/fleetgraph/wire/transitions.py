@@ -272,7 +272,7 @@ def lost(queue: str, *, lease: timedelta = LEASE, limit: int = 1000) -> Call[lis
     return script(
         "lost",
         (keys.leases(queue), keys.rq_intermediate(queue), keys.rq_started(queue), keys.rq_queue(queue)),
-        (lease.total_seconds(), seconds(keys.LEASES_TTL), limit),
+        (lease.total_seconds(), seconds(keys.LEASES_TTL), limit, queue),
         lambda answer: [route for text in answer if (route := Route.parse(text))],
     )
 

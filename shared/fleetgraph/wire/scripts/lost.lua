@@ -9,10 +9,12 @@
 -- ARGV[1] lease (seconds)
 -- ARGV[2] leases ttl (seconds)
 -- ARGV[3] how many to answer at most
+-- ARGV[4] queue name
 --
 -- Answers `<run> <task> <attempt> <inbox>` of each. They stay due until the task is dispatched again or ends, or its
 -- job is deleted.
 --@use clock
+--@use forget
 -- A worker that died between popping a job and recording it, and a stock RQ worker before the job's function runs,
 -- have no lease. The job gets one now, on trial.
 local trial = {}
@@ -40,6 +42,11 @@ for _, job in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', seconds(now())
     table.insert(lost, record[2])
   else
     redis.call('ZREM', KEYS[1], job)
+    if run and not waits then
+      -- Nobody waits for it: its run has expired, say, with the task outstanding.
+      forget(ARGV[4], job)
+      redis.call('LREM', KEYS[2], 1, job)
+    end
   end
 end
 return lost
