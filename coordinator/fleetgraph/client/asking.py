@@ -160,8 +160,8 @@ def _another(graph: str | None, id: str) -> Asking[Service]:
 
 def _some_lived() -> Asking[bool]:
     """Whether there are coordinators whose lease has expired, perhaps only because Redis was away."""
-    (count,) = yield [("ZCARD", keys.coordinators())]
-    return count > 0
+    (ids,) = yield [("ZRANGEBYSCORE", keys.coordinators(), "-inf", "+inf")]
+    return bool(ids)
 
 
 def _ask_one(coordinator: str, id: str, data: bytes) -> Asking[bytes | None]:

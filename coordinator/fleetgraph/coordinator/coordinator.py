@@ -403,7 +403,7 @@ class Coordinator:
         return [(run, call) for call in calls]
 
     def _queues(self) -> set[str]:
-        # A service looks after its queue, also when no run of its own waits there: runs expire, coordinators come and go.
+        # A service looks after its queue also when no run of its own waits there: runs expire, coordinators go.
         own = set() if self._service is None else {self._service}
         return own | {run.queue for run in self._runs.values() if run.waiting}
 
