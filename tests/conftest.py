@@ -11,6 +11,7 @@ from hypothesis import settings
 
 from fleetgraph.errors import FleetError
 from fleetgraph.redis_server import RedisServer, find_server_binary
+from tests.fleet import gates
 from tests.leaks import leaked_keys
 
 # How long an example takes says something about the machine, not about the code.
@@ -33,6 +34,15 @@ def redis_server() -> Iterator[RedisServer]:
         pytest.skip(str(error))
     with RedisServer() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def server(redis_server: RedisServer) -> Iterator[RedisServer]:
+    """A Redis that is never emptied, since workers live on it. (`redis_server` tells whether there can be one.)"""
+    with RedisServer() as own, pytest.MonkeyPatch.context() as patch:
+        patch.setenv(gates.VARIABLE, own.url)
+        yield own
+        gates.close()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ PAUSE_SECONDS = 0.005
 """Between two looks: short beside what is waited for, long beside what a look costs."""
 
 
-def wait_until(predicate: Callable[[], T], timeout: float = 10.0, what: str = "") -> T:
+def wait_until(predicate: Callable[[], T], timeout: float = 20.0, what: str = "") -> T:
     """The first true value that `predicate` returns, asked again and again for `timeout` seconds.
 
     Raises:

@@ -26,6 +26,8 @@ class FakeRedis:
 
     def __init__(self, **coordinators: dict[str, Any]) -> None:
         self.coordinators = coordinators
+        self.expired: list[bytes] = []
+        """Those whose lease has ended."""
         self.calls: list[tuple[str, str]] = []
         """(coordinator, call id), in order."""
         self.payloads: list[dict[str, Any]] = []
@@ -39,8 +41,9 @@ class FakeRedis:
         return 1000, 5
 
     def zrangebyscore(self, key: str, start: str, end: str) -> list[bytes]:
-        assert (key, start, end) == (keys.coordinators(), "(1000.000005", "+inf")
-        return [name.encode() for name in self.coordinators]
+        assert (key, end) == (keys.coordinators(), "+inf")
+        assert start in ("(1000.000005", "-inf")
+        return [name.encode() for name in self.coordinators] + (self.expired if start == "-inf" else [])
 
     def hgetall(self, key: str) -> dict[bytes, bytes]:
         record = self.coordinators[key.removeprefix(keys.coordinator(""))]
@@ -91,7 +94,8 @@ def test_the_one_with_the_fewest_runs_is_asked() -> None:
     )
 
 
-def test_embedded_coordinators_are_not_asked() -> None:
+def test_embedded_coordinators_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fleetgraph.client.asking.RETURN_SECONDS", 0.0)
     with pytest.raises(NoCoordinator, match="fleetgraph coordinator"):
         asked(FakeRedis(mine={"kind": "embedded"}))
 
@@ -130,7 +134,24 @@ def test_what_must_not_be_done_twice_is_not_asked_twice() -> None:
     assert len(fake.calls) == 1
 
 
-def test_when_the_last_coordinator_dies_there_is_nobody_to_ask() -> None:
+def test_coordinators_that_were_away_for_a_moment_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Returning(FakeRedis):
+        def blpop(self, key: str, seconds: int) -> Any:
+            self.coordinators = {"one": {}}
+            return super().blpop(key, seconds)
+
+    fake = Returning()
+    fake.expired = [b"one"]
+    assert asked(fake) == "one did it"
+    monkeypatch.setattr("fleetgraph.client.asking.RETURN_SECONDS", 0.0)
+    fake.coordinators = {}
+    with pytest.raises(NoCoordinator):
+        asked(fake)
+
+
+def test_when_the_last_coordinator_dies_there_is_nobody_to_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fleetgraph.client.asking.PATIENCE_SECONDS", 0.0)
+
     class Last(FakeRedis):
         def called(self, name: str, id: str) -> None:
             self.coordinators = {}

@@ -73,7 +73,8 @@ def test_a_run_waits_for_the_next_coordinator(alone: RedisServer, queue: str, st
         wait_until(lambda: gates.arrived(key))
         only.signal(signal.SIGTERM)
         assert only.wait() == 0
-        with pytest.raises(NoCoordinator):
+        with pytest.MonkeyPatch.context() as impatient, pytest.raises(NoCoordinator):
+            impatient.setattr("fleetgraph.client.asking.RETURN_SECONDS", 0.0)
             client.submit(HOLDING, {"key": key, "log": []})
         gates.open(key)
         coordinators(start, alone, queue, 1)

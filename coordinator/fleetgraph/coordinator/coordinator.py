@@ -283,6 +283,7 @@ class Coordinator:
         messages: list[bytes] = []
         watch: WorkerWatch[Run] = WorkerWatch(self._client, self._limits.patience)
         checked = time.monotonic()
+        self._beat()  # clients find a service by it
         while not self._stopping:
             if not messages:
                 messages = self._wait()

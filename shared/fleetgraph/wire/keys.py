@@ -108,7 +108,9 @@ def owned(coordinator_id: str) -> str:
 
 
 def calls(coordinator_id: str) -> str:
-    """List: what clients ask of a coordinator, oldest first: the one key that a client writes."""
+    """List: what clients ask of a coordinator, oldest first: the one key that a client writes. Expires soon after the
+    last one.
+    """
     return f"{PREFIX}calls:{coordinator_id}"
 
 
