@@ -55,7 +55,7 @@ def test_a_url_that_is_none() -> None:
     ("mode", "where", "path"),
     [
         ("updates", "node 'node', input", "$.value.locks[0]"),
-        ("values", "graph 'tests.fleet.graphs.unsendable:graph', values chunk", "$.value.locks[0]"),
+        ("values", "graph 'tests.fleet.graphs.unsendable:graph', the state", "$.value.locks[0]"),
         ("tasks", "graph 'tests.fleet.graphs.unsendable:graph', tasks chunk", "$.input.value.locks[0]"),
     ],
 )

@@ -472,6 +472,7 @@ class Run:
     def give_up(self, error: Exception) -> list[Call[Any]]:
         """Redis refused a call of the run: its readers may not hear how it ended, but its tasks are called off."""
         self.unreachable = error
+        self.ended = False  # if it had, its end may have been refused as well
         return self._abort(error)
 
     def supersede(self) -> None:
@@ -631,9 +632,10 @@ class Run:
         if error is not None and not self.codec.encrypts:
             text = f"{text}: {error}"[:ERROR_LENGTH]
         published = [call for batch in most for call in self._publish_batch(batch)]
+        before = self._sent if self.unreachable is None else None
         return [
             *published,
-            close_run(self.id, self.epoch, self.coordinator, self.queue, status, items, error=text),
+            close_run(self.id, self.epoch, self.coordinator, self.queue, status, items, error=text, start=before),
         ]
 
 

@@ -118,15 +118,21 @@ class _Channel:
             self._pubsub = None
 
     def next(self, seconds: float) -> tuple[str, bytes] | None:
-        """The next message, and which run's; None if none comes in that time."""
+        """The next message, and which run's; None if none comes in that time.
+
+        Raises:
+            RedisUnavailable: This user may not listen.
+        """
         if self._pubsub is None:
             time.sleep(seconds)  # until Redis is tried again
             return None
         try:
             message = self._pubsub.get_message(timeout=seconds)
-        except redis.RedisError:  # what it did not bring, the next look at Redis does
+        except redis.RedisError as error:
             self.close()
-            return None
+            if not will_pass(error):
+                raise _unavailable(error) from error
+            return None  # what it did not bring, the next look at Redis does
         if message is None or message["type"] != "pmessage":
             return None
         name: bytes = message["channel"]

@@ -72,7 +72,9 @@ def journal(run_id: str) -> str:
 
 
 def runs() -> str:
-    """Sorted set: run → when it was created, in Redis time. Coordinators remove those that have expired."""
+    """Sorted set: run → when it was created, in Redis time. Coordinators remove those that have expired; it expires
+    `INBOX_TTL` after them itself.
+    """
     return f"{PREFIX}runs"
 
 
@@ -103,7 +105,9 @@ def coordinator(coordinator_id: str) -> str:
 
 
 def owned(coordinator_id: str) -> str:
-    """Set: the runs that a coordinator holds, until they end or another takes them over."""
+    """Set: the runs that a coordinator holds, until they end or another takes them over. Expires `INBOX_TTL` after its
+    last sign of life.
+    """
     return f"{PREFIX}coordinator:{coordinator_id}:runs"
 
 

@@ -90,11 +90,13 @@ def close_run(
     items: Sequence[Events],
     *,
     error: str = "",
+    start: int | None = None,
 ) -> Call[int | Refusal]:
     """End a run: publish its last events, call off what is outstanding, and let the next run of its thread begin.
 
     Gives its last seq. SUPERSEDED: another coordinator holds it. CANCELLED: it was to end otherwise, and was cancelled
-    meanwhile. REPEATED: it has ended.
+    meanwhile. REPEATED: it has ended. INCOMPLETE: not all that its coordinators sent before, which is `start` items of
+    events, has arrived.
     """
     return script(
         "close",
@@ -117,6 +119,7 @@ def close_run(
             seconds(keys.INBOX_TTL),
             seconds(RETENTION),
             LOG_EVENTS,
+            "" if start is None else start,
             *item_words(items),
         ),
         lambda answer: answer if isinstance(answer, int) else Refusal(answer),

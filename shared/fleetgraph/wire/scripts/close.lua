@@ -18,9 +18,11 @@
 -- ARGV[6] queue name
 -- ARGV[7] inbox ttl (seconds)
 -- ARGV[8] retention (seconds), ARGV[9] log cap (messages): for a run that does not say
--- ARGV[10…] the last events, four for each item: see publish
+-- ARGV[10] number of items of events that the run's coordinators sent before; '' if that does not matter
+-- ARGV[11…] the last events, four for each item: see publish
 --
--- Answers the run's last seq; 'superseded'; 'cancelled' if it was to end otherwise; or 'repeated'.
+-- Answers the run's last seq; 'superseded'; 'cancelled' if it was to end otherwise; 'repeated'; or 'incomplete' if not
+-- all events before have arrived.
 local run, owned, id = KEYS[1], KEYS[7], ARGV[2]
 local record = redis.call(
   'HMGET', run, 'epoch', 'seq', 'retention', 'log_events', 'status', 'ended', 'graph', 'thread')
@@ -29,6 +31,10 @@ if tonumber(record[1] or 0) > tonumber(ARGV[3]) then
 end
 if record[6] then
   return 'repeated'
+end
+local before = tonumber(ARGV[10])
+if before and record[1] and tonumber(redis.call('HGET', KEYS[5], 'coordinator') or 0) < before then
+  return 'incomplete'
 end
 if record[5] == 'cancelled' and ARGV[4] ~= 'cancelled' then
   return 'cancelled'
@@ -49,7 +55,7 @@ end
 local seq = append({
   run = run, log = KEYS[2], seen = KEYS[3], channel = ARGV[1], seq = tonumber(record[2] or 0),
   retention = record[3] or ARGV[8], cap = record[4] or ARGV[9],
-}, 10)
+}, 11)
 redis.call('DEL', KEYS[3], KEYS[5], KEYS[6])
 
 if record[8] then
