@@ -405,8 +405,8 @@ class Coordinator:
 
     def _queues(self) -> set[str]:
         # A service looks after its queue also when no run of its own waits there: runs expire, coordinators go.
-        own = set() if self._service is None else {self._service}
-        return own | {run.queue for run in self._runs.values() if run.waiting}
+        queues = {run.queue for run in self._runs.values() if run.waiting}
+        return queues if self._service is None else queues | {self._service}
 
     def _find_lost(self) -> list[_Sent]:
         if not self._calm:

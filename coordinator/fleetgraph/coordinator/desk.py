@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 
 from fleetgraph.coordinator.coordinator import Coordinator, Multitask
 from fleetgraph.coordinator.patience import patiently
-from fleetgraph.errors import DecodeError, FleetError, GraphNotFound, NotSupported
+from fleetgraph.errors import DecodeError, FleetError, GraphNotFound, NotSupported, RedisUnavailable
 from fleetgraph.graph.compiled import CompiledGraph
 from fleetgraph.wire import keys
 from fleetgraph.wire.calling import command, execute_all, seconds
@@ -142,7 +142,11 @@ class Desk:
                 value = self._answer(call)
             else:  # which may be done twice
                 value = patiently(partial(self._answer, call), self._bear)
-        except RedisError as failed:
+        except (RedisError, RedisUnavailable) as failed:
+            if self._stopping.is_set() and call.method is not Method.UPDATE_STATE:
+                with self._lock:
+                    self._doing.discard(call.id)
+                return  # the client sees that this coordinator goes, and asks another
             error = FleetError(f"Coordinator {self._coordinator.id} could not do {call.method}: Redis: {failed}")
         except BaseException as failed:  # reducers and path functions are user code: whatever they raise is the reply
             error = failed

@@ -25,10 +25,12 @@ T = TypeVar("T")
 
 
 def will_pass(error: Exception) -> bool:
-    """Whether it may be of use to try again later: Redis can't be reached, or can't work for now."""
+    """Whether it may be of use to try again later: Redis can't be reached, or can't work for now; or an operator has
+    ended the wait for something.
+    """
     if isinstance(error, redis.ConnectionError | redis.TimeoutError):
         return not isinstance(error, redis.exceptions.AuthenticationError | redis.exceptions.AuthorizationError)
-    return isinstance(error, redis.ResponseError) and is_refusal(error)
+    return isinstance(error, redis.ResponseError) and (is_refusal(error) or "UNBLOCKED " in str(error))
 
 
 def is_refusal(error: Exception) -> bool:
