@@ -274,6 +274,10 @@ class Run:
         ]
         return [*calls, *self._dispatch(never_sent)] if never_sent else calls
 
+    def _wait_for_redis(self, error: Exception) -> bool:
+        """Wait a moment while a saver or a store is out of reach; tells whether there is sense in trying again."""
+        return self.bear(error) and not self.superseded
+
     def _tell_again(self, told: bytes | str) -> list[Call[Any]]:
         if isinstance(told, str):
             self._wakes = [(when, what) for when, what in self._wakes if what != told]
@@ -300,7 +304,7 @@ class Run:
         if known is not MISSING:
             plain, self._store.newest = known
             return built_checkpoint(plain)
-        checkpoint = patiently(self._store.load, self.bear)
+        checkpoint = patiently(self._store.load, self._wait_for_redis)
         self.journal.note(LOADED, "", [plain_checkpoint(checkpoint), self._store.newest])
         return checkpoint
 
@@ -308,7 +312,7 @@ class Run:
         known = self.journal.recall(INSIDE, load.task)
         if known is not MISSING:
             return built_checkpoint(known)
-        checkpoint = patiently(lambda: self._store.load_inside(load), self.bear)
+        checkpoint = patiently(lambda: self._store.load_inside(load), self._wait_for_redis)
         self.journal.note(INSIDE, load.task, plain_checkpoint(checkpoint))
         return checkpoint
 
@@ -361,10 +365,10 @@ class Run:
                     return self._answer(request, [] if found is MISSING else [found])
                 case kind if kind == SAVER and self.request.checkpointer is not None:
                     served = partial(serve_saver, self.request.checkpointer, request.payload)
-                    return self._answer(request, patiently(served, self.bear))
+                    return self._answer(request, patiently(served, self._wait_for_redis))
                 case kind if kind == STORE and self.request.store is not None:
                     served = partial(serve_store, self.request.store, request.payload)
-                    return self._answer(request, patiently(served, self.bear))
+                    return self._answer(request, patiently(served, self._wait_for_redis))
                 case kind if kind == DRAIN and self.request.control is not None:
                     return self._answer(request, self.request.control.request_drain(request.payload))
                 case kind if kind == UNREADABLE:
@@ -540,9 +544,9 @@ class Run:
                     case SaveCheckpoint() | SaveWrites() if not self.holds(self):
                         return []  # what it says is refused
                     case SaveCheckpoint() as save:
-                        patiently(partial(self._store.put, save), self.bear)
+                        patiently(partial(self._store.put, save), self._wait_for_redis)
                     case SaveWrites() as save:
-                        patiently(partial(self._store.put_writes, save), self.bear)
+                        patiently(partial(self._store.put_writes, save), self._wait_for_redis)
                     case Finished(error, interrupt):
                         status = RunStatus.SUCCESS if error is None else RunStatus.ERROR
                         if interrupt is not None:
