@@ -97,9 +97,11 @@ def coordinators() -> str:
 
 
 def coordinator(coordinator_id: str) -> str:
-    """Hash: what a coordinator tells about itself. Expires when it stops to renew it.
+    """Hash: what a coordinator tells about itself. Expires `INBOX_TTL` after its last sign of life; sooner if another
+    takes over all that it held.
 
-    `kind` (`service` or `embedded`), `host`, `pid`, `started`, `graphs` (JSON: name → fingerprint), `queue`, `runs`.
+    `kind` (`service` or `embedded`), `host`, `pid`, `started`, `graphs` (JSON: name → fingerprint), `queue`, `runs`;
+    and `handled`, the last batch of messages that it dealt with.
     """
     return f"{PREFIX}coordinator:{coordinator_id}"
 

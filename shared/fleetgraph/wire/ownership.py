@@ -16,9 +16,6 @@ from fleetgraph.wire import keys
 from fleetgraph.wire.calling import Call, Value, script, seconds
 from fleetgraph.wire.transitions import LEASE, LOG_EVENTS, RETENTION, Events, Refusal, RunStatus, item_words
 
-FORGOTTEN = timedelta(seconds=60)
-"""How long what a coordinator tells about itself stays after its last sign of life."""
-
 
 class Opening(Enum):
     """What became of a run that was to be put on record."""
@@ -146,7 +143,7 @@ def advance(coordinator: str, batch: int, told: Sequence[Told]) -> Call[bool]:
     return script(
         "advance",
         (keys.inbox(coordinator), keys.coordinator(coordinator)),
-        (batch, seconds(keys.INBOX_TTL), seconds(FORGOTTEN), seconds(RETENTION), coordinator, *words),
+        (batch, seconds(keys.INBOX_TTL), seconds(RETENTION), coordinator, *words),
         lambda answer: answer == 1,
     )
 
@@ -168,7 +165,6 @@ def hold(coordinator: str, about: Mapping[str, Value], *, lease: timedelta = LEA
         (
             coordinator,
             lease.total_seconds(),
-            seconds(FORGOTTEN),
             seconds(keys.INBOX_TTL),
             *(word for item in about.items() for word in item),
         ),

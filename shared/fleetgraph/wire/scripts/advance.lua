@@ -6,11 +6,10 @@
 -- further ones: the runs' records and journals
 --
 -- ARGV[1] number of this batch
--- ARGV[2] inbox ttl (seconds)
--- ARGV[3] seconds after which nobody needs to know the coordinator any more
--- ARGV[4] retention (seconds), for a run that does not say
--- ARGV[5] coordinator id
--- ARGV[6…] three for each thing that was told: run id, or '' if it is not to be noted; epoch, 0 for a run that the
+-- ARGV[2] inbox ttl (seconds); that of the last batch's number must not be shorter
+-- ARGV[3] retention (seconds), for a run that does not say
+-- ARGV[4] coordinator id
+-- ARGV[5…] three for each thing that was told: run id, or '' if it is not to be noted; epoch, 0 for a run that the
 --          coordinator holds but does not know yet; what, or '' for the next message of the inbox
 --
 -- Answers 1; 0 if it took place before.
@@ -19,18 +18,18 @@ if tonumber(redis.call('HGET', KEYS[2], 'handled') or 0) >= tonumber(ARGV[1]) th
   return 0
 end
 redis.call('HSET', KEYS[2], 'handled', ARGV[1])
-redis.call('EXPIRE', KEYS[2], ARGV[3])
-for i = 6, #ARGV, 3 do
+redis.call('EXPIRE', KEYS[2], ARGV[2])
+for i = 5, #ARGV, 3 do
   local run, what = ARGV[i], ARGV[i + 2]
   if what == '' then
     what = redis.call('LPOP', KEYS[1])
   end
   if run ~= '' and what then
     local record = redis.call('HMGET', key.run:format(run), 'epoch', 'retention', 'coordinator', 'survives', 'ended')
-    local unknown = ARGV[i + 1] == '0' and record[3] == ARGV[5] and record[4] == '1' and not record[5]
+    local unknown = ARGV[i + 1] == '0' and record[3] == ARGV[4] and record[4] == '1' and not record[5]
     if record[1] == ARGV[i + 1] or unknown then
       redis.call('RPUSH', key.journal:format(run), what)
-      redis.call('EXPIRE', key.journal:format(run), record[2] or ARGV[4])
+      redis.call('EXPIRE', key.journal:format(run), record[2] or ARGV[3])
     end
   end
 end

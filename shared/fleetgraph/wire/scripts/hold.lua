@@ -8,17 +8,16 @@
 --
 -- ARGV[1] coordinator id
 -- ARGV[2] lease (seconds)
--- ARGV[3] seconds after which nobody needs to know it any more
--- ARGV[4] seconds after which its runs are given up, if no coordinator comes back
--- ARGV[5…] field, value, … of what it tells
+-- ARGV[3] seconds after which its runs are given up, if no coordinator comes back
+-- ARGV[4…] field, value, … of what it tells
 --
 -- Answers {1 if it held its runs until now, ids of coordinators whose lease has expired, …}.
 --@use clock
-redis.call('EXPIRE', KEYS[3], ARGV[4])
+redis.call('EXPIRE', KEYS[3], ARGV[3])
 local ends = redis.call('ZSCORE', KEYS[1], ARGV[1])
 redis.call('ZADD', KEYS[1], seconds(now() + ARGV[2]), ARGV[1])
-redis.call('EXPIRE', KEYS[1], ARGV[4])
-redis.call('HSET', KEYS[2], unpack(ARGV, 5))
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+redis.call('HSET', KEYS[2], unpack(ARGV, 4))
 redis.call('HSETNX', KEYS[2], 'started', seconds(now()))
 redis.call('EXPIRE', KEYS[2], ARGV[3])
 for _, run in ipairs(redis.call('ZRANDMEMBER', KEYS[4], 20)) do
