@@ -61,7 +61,7 @@ COORDINATORS_CALLS: dict[str, Call[Any]] = {
     "open": open_run("f" * 32, "c1", {}, thread=keys.thread("g", "th1")),
     "start": start_run(RUN, 1),
     "close": close_run(RUN, 1, "c1", QUEUE, RunStatus.SUCCESS, EVENTS),
-    "advance": advance("c1", 1, []),
+    "advance": advance("c1", b"", 1, []),
     "hold": hold("c1", {"kind": "service"}),
     "take": take("c0", "c1", {}, clients=True),
     "recall": recall(RUN, "c1"),

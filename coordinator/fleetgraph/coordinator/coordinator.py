@@ -101,6 +101,12 @@ class Coordinator:
         self._backoff = Backoff(f"coordinator {self.id}")
         self._calm = Calm(LEASE)
         self._leftover: list[_Sent] = []
+        self._term = b""
+        """Which of its lives this is: another one once its inbox was taken over."""
+        self._read_in = b""
+        """In which of them it last read its inbox."""
+        self._noted: list[Told] = []
+        """What it last sent for journals."""
         self._told: list[Told] = []
         """What was told since the last round trip."""
         self._batch = 0
@@ -289,7 +295,10 @@ class Coordinator:
                 messages = self._wait()
             if time.monotonic() - self._beaten >= POLL_SECONDS:
                 self._beat()  # before anything is done for a run that it may have lost, having slept
-            calls = [call for message in messages for call in self._handle(message)]
+            if self._read_in != self._term:
+                messages = []  # another has them
+            calls = self._recall()  # first: what has come for a run that is not known yet would only be noted
+            calls += [call for message in messages for call in self._handle(message)]
             calls += self._recall()
             calls += self._handle_wanted()
             calls += self._wake_runs()
@@ -311,6 +320,7 @@ class Coordinator:
 
     def _wait(self) -> list[bytes]:
         """Wait for a message, for a second at most, and leave it where it is: a move from the head to the head."""
+        self._read_in = self._term
         try:
             head: Any = self._client.execute_command(  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
                 "BLMOVE", self._inbox, self._inbox, "LEFT", "LEFT", self._seconds_to_wait()
@@ -391,7 +401,7 @@ class Coordinator:
         if run.survives:
             # Before the run writes to its thread: whoever begins it anew must not take that for what was there.
             self._settled(run, [])
-            self._retrying(self._advance())
+            self._note()
         return self._settled(run, run.begin())
 
     def _settled(self, run: Run, calls: list[Call[Any]], told: Told | None = None) -> list[_Sent]:
@@ -449,6 +459,7 @@ class Coordinator:
         if isinstance(held, Exception):
             logger.warning("coordinator %s could not show that it lives: %s", self.id, held)
             return
+        self._term = held.term
         if not held.unbroken and not first:
             self._drop_what_others_have()
         if self._calm:  # else nobody could have shown that it lives
@@ -539,10 +550,13 @@ class Coordinator:
     def _send(self, sent: list[_Sent]) -> list[bytes]:
         """Send what the runs want, tell what was dealt with, and look at what has come: one round trip."""
         look: _Sent = (None, command("LRANGE", self._inbox, 0, BATCH - 1))
-        calls = [*self._advance(), *sent, look]
+        advancing = self._advance()
+        calls = [*advancing, *sent, look]
+        self._read_in = self._term
         results = self._retrying(calls)
         if results is None:
             return []
+        lapsed = bool(advancing) and self._has_lapsed(results[0])
         for (run, _), result in zip(calls, results, strict=True):
             if isinstance(result, Exception):
                 self._refused(run, result)
@@ -551,15 +565,31 @@ class Coordinator:
         arrived = results[-1]
         if isinstance(arrived, Exception):
             raise arrived
-        return arrived or []
+        return [] if lapsed else arrived or []
+
+    def _note(self) -> None:
+        """Have in the journals what was told, before anything follows from it."""
+        while (results := self._retrying(self._advance())) and self._has_lapsed(results[0]):
+            pass
+
+    def _has_lapsed(self, advanced: Any) -> bool:
+        """Whether another has taken over the inbox: then nothing was noted."""
+        if advanced is not Refusal.SUPERSEDED:
+            return False
+        self._told = [*self._noted, *self._told]
+        self._beat()
+        return True
 
     def _advance(self) -> list[_Sent]:
         """Tells what was dealt with since this was last asked."""
         told, self._told = self._told, []
+        self._noted = [one for one in told if one.note]
+        if self._read_in != self._term:
+            told = self._noted  # the messages are another's by now
         if not told:
             return []
         self._batch += 1
-        return [(None, advance(self.id, self._batch, told))]
+        return [(None, advance(self.id, self._term, self._batch, told))]
 
     def _overruled(self, run: Run, refusal: Refusal) -> None:
         if refusal is Refusal.SUPERSEDED and not run.superseded:

@@ -134,17 +134,18 @@ class Told(NamedTuple):
     """What is to be noted; empty for the next message of the inbox."""
 
 
-def advance(coordinator: str, batch: int, told: Sequence[Told]) -> Call[bool]:
+def advance(coordinator: str, term: bytes, batch: int, told: Sequence[Told]) -> Call[bool | Refusal]:
     """Take messages that were dealt with out of a coordinator's inbox, and note what its runs were told.
 
-    `batch` counts the calls, from 1: sending one again does nothing.
+    `batch` counts the calls, from 1: sending one again does nothing. May give SUPERSEDED: since `term`, in which the
+    messages were read, another coordinator has taken over the inbox, and with it these messages.
     """
     words: list[Value] = [word for one in told for word in one]
     return script(
         "advance",
         (keys.inbox(coordinator), keys.coordinator(coordinator)),
-        (batch, seconds(keys.INBOX_TTL), seconds(RETENTION), coordinator, *words),
-        lambda answer: answer == 1,
+        (batch, seconds(keys.INBOX_TTL), seconds(RETENTION), coordinator, term, *words),
+        lambda answer: answer == 1 if isinstance(answer, int) else Refusal(answer),
     )
 
 
@@ -153,6 +154,8 @@ class Held(NamedTuple):
 
     unbroken: bool
     """Whether its lease had not expired: then no other can have taken any of its runs."""
+    term: bytes
+    """Another one once somebody has taken over its inbox."""
     expired: list[str]
     """Coordinators whose lease has."""
 
@@ -168,7 +171,7 @@ def hold(coordinator: str, about: Mapping[str, Value], *, lease: timedelta = LEA
             seconds(keys.INBOX_TTL),
             *(word for item in about.items() for word in item),
         ),
-        lambda answer: Held(answer[0] == 1, [other.decode() for other in answer[1:]]),
+        lambda answer: Held(answer[0] == 1, answer[1], [other.decode() for other in answer[2:]]),
     )
 
 

@@ -11,7 +11,8 @@
 -- ARGV[3] seconds after which its runs are given up, if no coordinator comes back
 -- ARGV[4…] field, value, … of what it tells
 --
--- Answers {1 if it held its runs until now, ids of coordinators whose lease has expired, …}.
+-- Answers {1 if it held its runs until now, its term, ids of coordinators whose lease has expired, …}. The term is another
+-- one once somebody has taken over its inbox.
 --@use clock
 redis.call('EXPIRE', KEYS[3], ARGV[3])
 local ends = redis.call('ZSCORE', KEYS[1], ARGV[1])
@@ -19,6 +20,7 @@ redis.call('ZADD', KEYS[1], seconds(now() + ARGV[2]), ARGV[1])
 redis.call('EXPIRE', KEYS[1], ARGV[3])
 redis.call('HSET', KEYS[2], unpack(ARGV, 4))
 redis.call('HSETNX', KEYS[2], 'started', seconds(now()))
+redis.call('HSETNX', KEYS[2], 'term', seconds(now()))
 redis.call('EXPIRE', KEYS[2], ARGV[3])
 for _, run in ipairs(redis.call('ZRANDMEMBER', KEYS[4], 20)) do
   if redis.call('EXISTS', key.run:format(run)) == 0 then
@@ -27,5 +29,6 @@ for _, run in ipairs(redis.call('ZRANDMEMBER', KEYS[4], 20)) do
 end
 return {
   ends and tonumber(ends) > now() and 1 or 0,
+  redis.call('HGET', KEYS[2], 'term'),
   unpack(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', seconds(now()))),
 }

@@ -55,8 +55,10 @@ for _, run in ipairs(redis.call('SRANDMEMBER', KEYS[2], ARGV[3])) do
   end
 end
 if #taken > 0 then
+  redis.call('EXPIRE', KEYS[3], ARGV[4])
   -- All of it, since whose messages they are can't be told here; those of other runs are thrown away over there.
   move(KEYS[4], KEYS[5])
+  redis.call('HDEL', KEYS[8], 'term') -- should it wake up: what it has read there is no longer the head of the list
 end
 if ARGV[5] == '1' then
   move(KEYS[6], KEYS[7])
