@@ -126,7 +126,9 @@ class Fleet:
         await asyncio.to_thread(self.close)
 
     def close(self) -> None:
-        """Cancel the runs that go on and free everything the fleet holds. It can't be used again."""
+        """Cancel the runs that go on, or leave them to a coordinator service (`on_disconnect`), and free all that the
+        fleet holds. It can't be used again.
+        """
         with self._lock:
             self._closed = True
             coordinator, self._coordinator = self._coordinator, None

@@ -31,8 +31,8 @@ READY_SECONDS = 60.0
 STOP_SECONDS = 40.0
 """How long a process may take to end after SIGTERM: longer than any node works, and than its Redis is away."""
 
-RECORD_SECONDS = 60
-"""How long what a process tells about itself may stay after its end."""
+BRIEF_SECONDS = 60
+"""How long what a process tells about itself, or answers to another, may stay after its end, whatever the retention."""
 
 
 class Role(Enum):
@@ -240,15 +240,15 @@ class Cluster:
         """The keys that no process needs, of those that have nothing to do."""
         registers = (keys.rq_queues(), keys.rq_workers(), keys.coordinators())
         registers += tuple(keys.coordinator(id.decode()) for id in self.client.zrange(keys.coordinators(), 0, -1))
-        records = (keys.rq_worker(""), keys.coordinator(""))
+        brief = (keys.rq_worker(""), keys.coordinator(""), keys.reply(""), keys.answers(""))
         left: list[str] = []
         for key in self.client.scan_iter(count=1000):
             name = key.decode()
             ttl = self.client.ttl(key)
             if name.startswith(registers) or ttl == -2:
                 continue
-            if name.startswith(records) and 0 <= ttl <= RECORD_SECONDS:
-                continue  # a dead process's, or one that a worker renews
+            if name.startswith(brief) and 0 <= ttl <= BRIEF_SECONDS:
+                continue
             left.append(f"{name} ({ttl} s)")
         return sorted(left)
 

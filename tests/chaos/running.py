@@ -6,24 +6,19 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from fleetgraph.wire.calls import CALL_TTL
 from tests.chaos.audit import SAVED, Audit
 from tests.chaos.cluster import Cluster, open_runs
 from tests.chaos.faults import Faults
 from tests.chaos.findings import Findings
 from tests.chaos.hosts import network
 from tests.chaos.users import User
-from tests.waiting import wait_until
 
 END_SECONDS = 90.0
 """How long the last runs may take to end once the faults are over."""
-
-REPLY_SECONDS = CALL_TTL.total_seconds()
-"""How long what nobody waits for any more may stay, however short the retention."""
 
 LATE_SECONDS = 15.0
 """How much later keys may go: most of them are renewed when something happens to their run."""
@@ -92,6 +87,10 @@ def _await_end(cluster: Cluster, users: list[User], findings: Findings) -> None:
     while time.monotonic() < deadline and any(user.is_alive() for user in users):
         cluster.supervise()
         time.sleep(0.1)
+    try:
+        cluster.await_ready()
+    except AssertionError as error:
+        findings.violation("a process does not come back", "", str(error))
     for user in users:
         if user.is_alive():
             findings.violation("a user still waits", user.run_id, f"{user.name}: {user.doing}")
@@ -101,12 +100,9 @@ def _await_end(cluster: Cluster, users: list[User], findings: Findings) -> None:
 
 
 def _await_expiry(cluster: Cluster, audit: Audit, plan: Plan, findings: Findings) -> None:
-    def of_runs() -> list[str]:
-        return [key for key in cluster.leftovers() if not key.startswith(SAVED)]
-
-    patience = max(plan.retention, REPLY_SECONDS) + LATE_SECONDS
-    with suppress(AssertionError):  # it is told below
-        wait_until(lambda: not of_runs(), patience, "the keys of ended runs to expire")
+    deadline = time.monotonic() + plan.retention + LATE_SECONDS
+    while time.monotonic() < deadline and any(not key.startswith(SAVED) for key in cluster.leftovers()):
+        time.sleep(1)  # looking is work for Redis
     audit.delete_threads()
     if left := cluster.leftovers():
         findings.violation("keys are left behind", "", f"{len(left)}: {', '.join(left[:40])}")

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import date, datetime, timedelta
 from enum import Enum
+from math import isfinite
 from typing import Any, cast
 
 from fleetgraph.client import Chunks, RunInfo
@@ -23,11 +24,24 @@ _WIDTH = max(map(len, STREAM_MODES))
 
 def to_json(value: Any) -> str:
     """`value` on one line of JSON; what JSON does not know becomes the nearest thing it does, or text."""
-    return json.dumps(_plain(value), ensure_ascii=False)
+    plain = _plain(value)
+    text = json.dumps(plain, ensure_ascii=False)
+    # Half a surrogate pair can't be printed as it is.
+    return text if _is_encodable(text) else json.dumps(plain)
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _plain(value: Any) -> Any:
     match value:
+        case float() if not isfinite(value):
+            return str(value)  # JSON has no NaN
         case None | bool() | int() | float():
             return value
         case Enum():

@@ -9,9 +9,9 @@ from typing import Final
 
 import redis
 
-from fleetgraph.errors import FleetError, RedisUnavailable
+from fleetgraph.errors import FleetError, RedisFull, RedisUnavailable
 from fleetgraph.redis_server import certificate_advice, mask_password
-from fleetgraph.wire.outages import Backoff, will_pass
+from fleetgraph.wire.outages import Backoff, is_out_of_memory, will_pass
 
 RETRY_SECONDS: Final = 30.0
 """How long a client that has reached its Redis before tries to reach it again: a restart takes less."""
@@ -41,6 +41,8 @@ class Link:
             told = f"{str(error).rstrip('.')}.{certificate_advice(error)}"
             raise RedisUnavailable(f"no Redis answers at {self.shown_url}: {told}") from error
         except redis.ResponseError as error:
+            if is_out_of_memory(error):
+                raise RedisFull from error
             raise FleetError(f"Redis at {self.shown_url} refuses what a client needs: {error}") from error
 
     def attempt(self) -> Attempt:

@@ -8,7 +8,7 @@ from typing import Any
 
 from fleetgraph.channels.base import MISSING
 from fleetgraph.client.records import RunInfo
-from fleetgraph.errors import FleetError
+from fleetgraph.errors import FleetError, RemoteNodeError
 from fleetgraph.stream.chunks import ChunkFormat, Result, Version
 from fleetgraph.types import STREAM_MODES, StreamMode
 from fleetgraph.wire.events import RUN, Event
@@ -96,8 +96,10 @@ class Reader:
         return chunk
 
     def _raise_failure(self, error: Any) -> None:
-        if isinstance(error, BaseException):
+        if isinstance(error, Exception):
             raise error
+        if isinstance(error, BaseException):  # a node that called sys.exit() does not end this program
+            raise RemoteNodeError(type(error).__name__, str(error)) from error
         if error is not None or self.status == RunStatus.ERROR:  # what it failed with could not travel
             raise FleetError(f"run {self.run} failed: {error or 'nothing tells why'}")
 

@@ -47,6 +47,12 @@ POLL_SECONDS: Final = 1
 BATCH: Final = 1000
 """Outcomes taken from the inbox at once."""
 
+RECALLED_AT_ONCE: Final = 50
+"""Runs that are gone on with in one go, after a takeover: in between it shows that it lives, and does other things."""
+
+REPETITIONS: Final = 3
+"""How often calls are sent again of which one came too early, before what it waits for is taken for lost."""
+
 _WAKE: Final = b""
 """A message that only says: look at what this process wants done."""
 
@@ -114,6 +120,8 @@ class Coordinator:
         """When it last showed that it lives, by a monotonic clock."""
         self._to_recall: dict[str, None] = {}
         """Runs that it holds, but does not know yet."""
+        self._in_line: dict[str, None] = {}
+        """Runs that wait for others of their threads; looked at now and then, since those may just expire."""
 
     # --- from other threads --------------------------------------------------------------------------------------
 
@@ -132,19 +140,11 @@ class Coordinator:
         Args:
             survives: Whether a service is to go on with it if this process dies; else it is cancelled then.
         """
-        return Run(
-            graph,
-            ref,
-            request,
-            self.registry.codec,
-            queue,
-            self.id,
-            self._limits,
-            self._bear,
-            self._holds,
-            asynchronous=asynchronous,
-            survives=survives,
-        )
+        return self._made(graph, ref, request, queue, asynchronous=asynchronous, survives=survives)
+
+    def _made(self, graph: CompiledGraph, ref: GraphRef, request: RunRequest, queue: str, **more: Any) -> Run:
+        codec = self.registry.codec
+        return Run(graph, ref, request, codec, queue, self.id, self._limits, self._bear, self._holds, **more)
 
     def submit(self, run: Run) -> None:
         """Start a run. From then on it is on record: a reader that finds no record knows that Redis lost it.
@@ -175,26 +175,24 @@ class Coordinator:
             case Opening.OPENED:
                 self._wanted.append(("begin", run))
                 self._wake()
-            case Opening.WAITING if multitask is Multitask.INTERRUPT:
-                for other in opened.others:
-                    self.cancel_run(other)
-            case _:
-                pass
+            case Opening.KNOWN:  # ordered again, since the answer was lost: nobody else may know that it is to begin
+                message = _CONTROL + f"begin {run.id}".encode()
+                execute_all(self._client, [command("RPUSH", self._inbox, message), self._inbox_lives_on()])
+            case Opening.WAITING:
+                self._in_line[run.id] = None
+        if multitask is Multitask.INTERRUPT:
+            for other in opened.others:
+                self.cancel_run(other)
 
     def _ordered(self, order: Order) -> Run:
         graph = self.registry.find(order.graph)
         request = graph._request(order.input, order.config, Asked(**order.options))  # pyright: ignore[reportPrivateUsage, reportArgumentType]
         thread = request.config.get("configurable", {}).get("thread_id")
-        return Run(
+        return self._made(
             graph,
             order.graph,
             request,
-            self.registry.codec,
             order.queue,
-            self.id,
-            self._limits,
-            self._bear,
-            self._holds,
             asynchronous=order.asynchronous,
             id=order.run,
             survives=True,
@@ -203,18 +201,18 @@ class Coordinator:
         )
 
     def _open(self, run: Run, *, refuse: bool = False) -> Opened:
-        calls: list[Call[Any]] = []
-        with self._lock:
+        calls: list[Call[Any]] = [run.open(refuse=refuse)]
+        with self._lock:  # while it is held the coordinator does not retire
             self.check()
             if self._thread is None:
                 self.start()
-                calls.append(self._hold())  # who dies the next moment has to be missed
-        try:
-            return execute_all(self._client, [*calls, run.open(refuse=refuse)])[-1]
-        except RedisError as error:
-            if is_out_of_memory(error):
-                raise RedisFull from error
-            raise
+                calls = [self._hold(), *calls]  # who dies the next moment has to be missed
+            try:
+                return execute_all(self._client, calls)[-1]
+            except RedisError as error:
+                if is_out_of_memory(error):
+                    raise RedisFull from error
+                raise
 
     def start(self) -> None:
         """Start the thread; a run that is submitted does so too."""
@@ -291,15 +289,15 @@ class Coordinator:
         checked = time.monotonic()
         self._beat()  # clients find a service by it
         while not self._stopping:
-            if not messages:
+            if not messages and not self._to_recall:
                 messages = self._wait()
-            if time.monotonic() - self._beaten >= POLL_SECONDS:
-                self._beat()  # before anything is done for a run that it may have lost, having slept
-            if self._read_in != self._term:
-                messages = []  # another has them
+            self._beat_if_due()  # before anything is done for a run that it may have lost, having slept
             calls = self._recall()  # first: what has come for a run that is not known yet would only be noted
-            calls += [call for message in messages for call in self._handle(message)]
-            calls += self._recall()
+            for message in messages:
+                if self._read_in != self._term:
+                    break  # another has them
+                calls += self._handle(message)
+                self._beat_if_due()
             calls += self._handle_wanted()
             calls += self._wake_runs()
             calls += self._leftover
@@ -308,6 +306,7 @@ class Coordinator:
                 checked = time.monotonic()
                 calls += self._find_lost()
                 calls += self._renew(checked)
+                self._to_recall.update(dict.fromkeys(list(self._in_line)))
                 for run, why in watch.look([run for run in self._runs.values() if run.waiting]):
                     calls += self._settled(run, run.fail(why))
             messages = self._send(calls) if calls or self._told else []
@@ -396,6 +395,8 @@ class Coordinator:
         return calls
 
     def _begin(self, run: Run) -> list[_Sent]:
+        if run.id in self._runs:
+            return []
         self._runs[run.id] = run
         run.load()
         if run.survives:
@@ -449,6 +450,10 @@ class Coordinator:
         }
         return hold(self.id, about)
 
+    def _beat_if_due(self) -> None:
+        if time.monotonic() - self._beaten >= POLL_SECONDS:
+            self._beat()
+
     def _beat(self) -> None:
         """Show that it lives; take over what others have left behind; drop what others have taken."""
         results = self._retrying([(None, self._hold())])
@@ -474,11 +479,12 @@ class Coordinator:
         if isinstance(taken[0], Exception):
             logger.warning("coordinator %s could not take over from %s: %s", self.id, dead, taken[0])
             return
-        if taken[0]:
+        unknown = [run_id for run_id in taken[0] if run_id not in self._runs and run_id not in self._in_line]
+        if unknown:
             logger.warning(
-                "coordinator %s takes over from %s, which shows no sign of life: %d runs", self.id, dead, len(taken[0])
+                "coordinator %s takes over from %s, which shows no sign of life: %d runs", self.id, dead, len(unknown)
             )
-        self._to_recall.update(dict.fromkeys(taken[0]))
+        self._to_recall.update(dict.fromkeys(unknown))
 
     def _drop_what_others_have(self) -> None:
         runs = list(self._runs.values())
@@ -494,8 +500,9 @@ class Coordinator:
 
     def _recall(self) -> list[_Sent]:
         """Go on with runs that this coordinator holds, but does not know yet."""
-        wanted = [run_id for run_id in self._to_recall if run_id not in self._runs]
-        self._to_recall = {}
+        unknown = [run_id for run_id in self._to_recall if run_id not in self._runs]
+        wanted, later = unknown[:RECALLED_AT_ONCE], unknown[RECALLED_AT_ONCE:]
+        self._to_recall = dict.fromkeys(later)
         if not wanted:
             return []
         asked: list[_Sent] = [(None, recall(run_id, self.id)) for run_id in wanted]
@@ -508,15 +515,20 @@ class Coordinator:
             raise inbox
         reported = self._reported(inbox)
         calls: list[_Sent] = []
-        for recalled in found:
+        for run_id, recalled in zip(wanted, found, strict=True):
+            self._in_line.pop(run_id, None)
             if isinstance(recalled, Exception):
-                raise recalled
+                logger.error("coordinator %s: run %s can't be gone on with: %s", self.id, run_id, recalled)
+                continue
             if recalled is None:
                 continue
+            self._beat_if_due()
             if recalled.status == RunStatus.CANCELLED:
                 why = RunCancelled(f"run {recalled.run} was cancelled")
                 calls.append((None, closing(recalled, self.id, self.registry.codec, RunStatus.CANCELLED, why)))
-            elif not recalled.waits:
+            elif recalled.waits:
+                self._in_line[run_id] = None
+            else:
                 calls += self._recover(recalled, reported)
         return calls
 
@@ -537,7 +549,7 @@ class Coordinator:
             return [(None, closing(recalled, self.id, codec, RunStatus.CANCELLED, why))]
         try:
             run = self._ordered(decode_order(codec, recalled.journal[0]))
-        except Exception as error:
+        except BaseException as error:  # its schema and its reducers are user code
             return [(None, closing(recalled, self.id, codec, RunStatus.ERROR, error))]
         run.epoch = recalled.epoch
         if len(recalled.journal) == 1:
@@ -596,6 +608,9 @@ class Coordinator:
             self._superseded(run)
         elif refusal is Refusal.CANCELLED:
             self._leftover += self._settled(run, run.cancel_anew())
+        elif refusal is Refusal.INCOMPLETE:
+            lost = FleetError(f"Redis has lost a part of run {run.id} that it had taken.")
+            self._refused(run, lost)
 
     def _refused(self, run: Run | None, error: Exception) -> None:
         """Redis answered a call with an error: that ends the run that wanted it, and no other."""
@@ -617,8 +632,7 @@ class Coordinator:
         if self._stopping:
             return False
         time.sleep(self._backoff.failed(error))  # nothing to wait for but Redis itself
-        if time.monotonic() - self._beaten >= POLL_SECONDS:
-            self._beat()
+        self._beat_if_due()
         return True
 
     def _retrying(self, sent: list[_Sent]) -> list[Any] | None:
@@ -626,6 +640,7 @@ class Coordinator:
 
         None if the coordinator is to stop before Redis is back.
         """
+        again = REPETITIONS
         while True:
             try:
                 with self._calm.asking():
@@ -639,6 +654,9 @@ class Coordinator:
                 time.sleep(self._backoff.failed(error))  # nothing to wait for but Redis itself
             else:
                 refusal = next((one for one in results if isinstance(one, Exception) and is_refusal(one)), None)
+                if refusal is None and Refusal.INCOMPLETE in results and again:
+                    again -= 1
+                    continue
                 if refusal is None or self._stopping:
                     self._backoff.worked()
                     return results

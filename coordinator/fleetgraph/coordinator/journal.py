@@ -25,6 +25,8 @@ INSIDE: Final = "inside"
 """The same for a graph in a task, by the task's id."""
 CACHED: Final = "cached"
 """The writes that a cache had of a task, by its id."""
+UNSAVED: Final = "unsaved"
+"""That not all was saved that followed from what was told last."""
 WOKEN: Final = "woken"
 """That something was put off until now: which, as the machine calls it."""
 
@@ -45,8 +47,16 @@ class Journal:
         self._known: dict[tuple[str, str], Any] = {}
         self.told: list[bytes | str] = []
         """What the run was told: a message as it came, or what it was woken for."""
+        self._unsaved: int | None = None
         for entry in entries:
             self._read(entry)
+
+    @property
+    def saved(self) -> int:
+        """Before which of the things that the run was told, counted from 1, everything was saved that followed; 0 where
+        not even what followed from its beginning is known to be.
+        """
+        return len(self.told) + 1 if self._unsaved is None and self.told else self._unsaved or 0
 
     def _read(self, entry: bytes) -> None:
         if not entry.startswith(_NOTE):
@@ -55,6 +65,8 @@ class Journal:
         kind, key, value = self._codec.decode(entry[len(_NOTE) :])
         if kind == WOKEN:
             self.told.append(key)
+        elif kind == UNSAVED:
+            self._unsaved = self._unsaved if self._unsaved is not None else len(self.told)
         else:
             self._known.setdefault((kind, key), value)
 

@@ -20,6 +20,7 @@ from fleetgraph.coordinator.journal import (
     CACHED,
     INSIDE,
     LOADED,
+    UNSAVED,
     WOKEN,
     Journal,
     built_checkpoint,
@@ -148,7 +149,9 @@ class Run:
         self.journal = Journal(self.codec, kept=self.survives)
         # Whoever takes it over draws the same, since the same is drawn in the same places.
         self._source = Random(self.id)
-        self._store = CheckpointStore(self.request, CheckpointIds(self.begun, self._source), self._source)
+        self._store = CheckpointStore(self.request)
+        if self.survives:
+            self._store = CheckpointStore(self.request, CheckpointIds(self.begun, self._source), self._source)
         self._checkpoint: Checkpoint | None = None
         self._unloaded: BaseException | None = None
         self._replaying = False
@@ -257,10 +260,10 @@ class Run:
         self._arrived = recalled.sent
         self.load()
         # What follows has been done before, but for events that may not have arrived; of the beginning nobody knows.
-        self._replaying, self._saved = True, bool(self.journal.told)
+        self._replaying, self._saved = True, self.journal.saved > 0
         calls = self.begin()
-        self._saved = True
-        for told in self.journal.told:
+        for number, told in enumerate(self.journal.told, start=1):
+            self._saved = number < self.journal.saved
             calls += self._tell_again(told)
         self._replaying = False
         self._saved = False
@@ -276,7 +279,9 @@ class Run:
 
     def _wait_for_redis(self, error: Exception) -> bool:
         """Wait a moment while a saver or a store is out of reach; tells whether there is sense in trying again."""
-        return self.bear(error) and not self.superseded
+        if not self.bear(error) and self.survives:
+            self.supersede()  # its coordinator has to go: another one will try
+        return not self.ended
 
     def _tell_again(self, told: bytes | str) -> list[Call[Any]]:
         if isinstance(told, str):
@@ -381,6 +386,10 @@ class Run:
             return self._abort(error)
 
     def _called(self, tree: Tree, request: Request) -> list[Call[Any]]:
+        with drawing_from(self._source):
+            return self._call(tree, request)
+
+    def _call(self, tree: Tree, request: Request) -> list[Call[Any]]:
         index, reference, args, kwargs = request.payload
         from fleetgraph.pregel import functions
 
@@ -544,9 +553,9 @@ class Run:
                     case SaveCheckpoint() | SaveWrites() if not self.holds(self):
                         return []  # what it says is refused
                     case SaveCheckpoint() as save:
-                        patiently(partial(self._store.put, save), self._wait_for_redis)
+                        self._save(partial(self._store.put, save))
                     case SaveWrites() as save:
-                        patiently(partial(self._store.put_writes, save), self._wait_for_redis)
+                        self._save(partial(self._store.put_writes, save))
                     case Finished(error, interrupt):
                         status = RunStatus.SUCCESS if error is None else RunStatus.ERROR
                         if interrupt is not None:
@@ -555,6 +564,13 @@ class Run:
         except BaseException as error:  # a saver that fails, a value that can't travel; what came before has happened
             return [*calls, *self._end(RunStatus.ERROR, error, events)]
         return [*calls, *self._publish(events)]
+
+    def _save(self, do: Callable[[], None]) -> None:
+        try:
+            patiently(do, self._wait_for_redis)
+        except BaseException:
+            self.journal.note(UNSAVED, "")
+            raise
 
     @property
     def _started(self) -> Tree:
@@ -622,6 +638,8 @@ class Run:
     def _end(
         self, status: RunStatus, error: BaseException | None, events: list[Events] | None = None
     ) -> list[Call[Any]]:
+        if self.superseded:
+            return []
         self.ended = True
         self.error = error
         shown = End(status.value, error).payload()
@@ -644,7 +662,7 @@ class Run:
 
 
 def closing(
-    recalled: Recalled, coordinator: str, codec: Codec, status: RunStatus, why: Exception
+    recalled: Recalled, coordinator: str, codec: Codec, status: RunStatus, why: BaseException
 ) -> Call[int | Refusal]:
     """Ends a run that is not gone on with."""
     end = encode_event(codec, RUN, (), "", 0, time.time(), End(status.value, why).payload())

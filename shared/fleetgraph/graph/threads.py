@@ -15,7 +15,7 @@ from fleetgraph.pregel.context import TaskContext, surrounding
 from fleetgraph.pregel.instructions import SaveCheckpoint, SaveWrites
 from fleetgraph.pregel.labels import TASK_KEY, without_task_ids
 from fleetgraph.pregel.program import Program
-from fleetgraph.pregel.run import new_checkpoint_id, now
+from fleetgraph.pregel.run import checkpoint_id_behind, new_checkpoint_id, now
 from fleetgraph.pregel.saving import saved_metadata
 from fleetgraph.pregel.snapshots import Look, is_live, nothing_at, with_configurable
 from fleetgraph.pregel.task import Call, Task
@@ -237,6 +237,7 @@ class Threads:
             digest=place.digest,
             next_version=lambda current: saver.get_next_version(current, None),
             new_id=new_checkpoint_id,
+            id_behind=checkpoint_id_behind,
             now=now,
         )
 

@@ -73,6 +73,10 @@ _UUID_EPOCH: Final = 0x01B21DD213814000
 """1582-10-15, from which UUIDs count, in 100 ns before 1970."""
 
 
+_ROOM: Final = 1000
+"""Ids that fit between two of a run: less than the time that a superstep takes, in 100 ns."""
+
+
 def new_checkpoint_id(after: str = "") -> str:
     """A UUID of version 6: sorts by the time it was made, and is never made twice by one process.
 
@@ -86,8 +90,16 @@ def new_checkpoint_id(after: str = "") -> str:
     return _uuid6(ticks, int.from_bytes(os.urandom(8)))
 
 
+def checkpoint_id_behind(checkpoint_id: str) -> str:
+    """A checkpoint id that sorts just behind another: before all that a run that goes on there will make."""
+    ticks = _ticks(checkpoint_id)
+    return _uuid6(ticks + 1, int.from_bytes(os.urandom(8))) if ticks else new_checkpoint_id()
+
+
 class CheckpointIds:
     """Checkpoint ids of one run, each sorting behind the one before: the same again for the same run.
+
+    Between two there is room for those of updates made meanwhile.
 
     Args:
         begun: When the run was ordered: Unix time, in seconds.
@@ -104,7 +116,7 @@ class CheckpointIds:
         return _uuid6(self._ticks + 1, 0)
 
     def __call__(self, after: str = "") -> str:
-        self._ticks = max(self._ticks, _ticks(after)) + 1
+        self._ticks = max(self._ticks, _ticks(after)) + _ROOM
         return _uuid6(self._ticks, self._source.getrandbits(64))
 
 

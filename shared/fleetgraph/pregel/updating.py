@@ -66,6 +66,8 @@ class _Base:
     saved: CheckpointTuple | None
     config: Config
     """Names it, or the thread where there is none, with all that the caller's config says besides."""
+    at_its_end: bool
+    """Whether it is the thread's newest, and not one that the caller chose."""
 
     @property
     def parents(self) -> dict[str, str]:
@@ -80,6 +82,8 @@ class Updater:
         host: Answers what path functions ask.
         next_version: The channel version after `current`, which is None before the first.
         new_id: Makes checkpoint ids, each greater than the last.
+        id_behind: Makes one that is just greater than another: an update of a thread on which a run goes on comes
+            before what that saves next.
         now: The time, as ISO 8601 text.
         digest: The name of the saver's hash.
     """
@@ -88,6 +92,7 @@ class Updater:
     host: Host
     next_version: Callable[[Any], Any]
     new_id: Callable[[], str]
+    id_behind: Callable[[str], str]
     now: Callable[[], str]
     digest: str = digests.OURS
 
@@ -99,14 +104,16 @@ class Updater:
             Exception: What a path function or a reducer raised.
         """
         at = config
+        at_its_end = not config["configurable"].get("checkpoint_id")
         for number, updates in enumerate(supersteps):
             named = with_configurable(config, at["configurable"])
-            at = yield from self._superstep(named, [StateUpdate(*update) for update in updates], goes_on=number > 0)
+            listed = [StateUpdate(*update) for update in updates]
+            at = yield from self._superstep(named, listed, goes_on=number > 0, at_its_end=at_its_end)
         return at
 
-    def _superstep(self, config: Config, updates: list[StateUpdate], *, goes_on: bool) -> Asking:
+    def _superstep(self, config: Config, updates: list[StateUpdate], *, goes_on: bool, at_its_end: bool) -> Asking:
         saved: CheckpointTuple | None = yield Find(config)
-        base = self._base(config, saved)
+        base = self._base(config, saved, at_its_end=at_its_end)
         first = updates[0]
         if first.values is None and first.as_node == END:
             _only(updates, "Cannot apply multiple updates when clearing state")
@@ -119,10 +126,10 @@ class Updater:
             return (yield from self._copy(base, config, first.values))
         return (yield from self._write(base, config, updates, goes_on=goes_on))
 
-    def _base(self, config: Config, saved: CheckpointTuple | None) -> _Base:
+    def _base(self, config: Config, saved: CheckpointTuple | None, *, at_its_end: bool) -> _Base:
         if saved is not None:
             standing = Standing.at(self.program, saved, self.next_version, self.digest)
-            return _Base(standing, saved, with_configurable(config, saved.config["configurable"]))
+            return _Base(standing, saved, with_configurable(config, saved.config["configurable"]), at_its_end)
         named = with_configurable(config, {"checkpoint_ns": config["configurable"].get("checkpoint_ns") or ""})
         standing = Standing(
             state=State(self.program, {}, {}, {}, self.next_version),
@@ -133,7 +140,7 @@ class Updater:
             checkpoint_id=self.new_id(),
             step=0,
         )
-        return _Base(standing, None, named)
+        return _Base(standing, None, named, at_its_end)
 
     # --- the kinds of updates ------------------------------------------------------------------------------------
 
@@ -173,7 +180,8 @@ class Updater:
             update = StateUpdate(*cast("Sequence[Any]", item)[:2])
             by_node.setdefault(update.as_node, []).append(update)
         following = [update for group in by_node.values() for update in group]
-        return (yield from self._superstep(with_configurable(config, at["configurable"]), following, goes_on=True))
+        named = with_configurable(config, at["configurable"])
+        return (yield from self._superstep(named, following, goes_on=True, at_its_end=False))
 
     def _write(self, base: _Base, config: Config, updates: list[StateUpdate], *, goes_on: bool) -> Asking:
         """Write as if nodes had returned the updates."""
@@ -250,7 +258,7 @@ class Updater:
             config=base.config,
             checkpoint={
                 "v": 4,
-                "id": self.new_id(),
+                "id": self.id_behind(saved.checkpoint["id"]) if saved and base.at_its_end else self.new_id(),
                 "ts": self.now(),
                 "channel_values": state.checkpoint(),
                 "channel_versions": dict(state.versions),

@@ -115,7 +115,7 @@ _COORDINATOR: Final = (
     _Right("zadd zrem zrandmember ttl expire", (keys.runs(),)),
     _Right("rpush lrange lindex lrem lpop expire", (keys.thread(_ANY, _ANY),)),
     _Right("zadd zrem zscore zrangebyscore expire", (keys.coordinators(),)),
-    _Right("hget hset hsetnx sadd srem smove srandmember expire", (keys.coordinator(_ANY),)),
+    _Right("hget hset hsetnx hdel sadd srem smove smembers srandmember expire", (keys.coordinator(_ANY),)),
     _Right("blmove lrange lpop rpush expire", (keys.inbox(_ANY),)),
     _Right("blpop lrange rpush", (keys.calls(_ANY),)),
     _Right("exists del", (keys.coordinator(_ANY), keys.inbox(_ANY), keys.calls(_ANY))),  # several in one command

@@ -24,6 +24,15 @@ if TYPE_CHECKING:
 Value = bytes | str | int | float
 """What Redis takes as a word of a command."""
 
+INCOMPLETE = b"incomplete"
+"""What a script answers when something that has to precede it has not taken place. Then it has changed nothing."""
+
+_READS = frozenset({"LRANGE", "HMGET"})
+"""Plain commands that read what scripts before them change."""
+
+_LOADINGS = 3
+"""How often scripts are loaded for one batch of calls, at most."""
+
 T = TypeVar("T")
 
 
@@ -75,16 +84,24 @@ def try_all(redis: Redis, calls: Sequence[Call[Any]]) -> list[Any]:
         redis.RedisError: The connection failed: nobody knows which of them ran.
     """
     answers = _send(redis, calls)
-    again = [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
-    if again:
-        # All scripts are loaded together and lost together, so those that ran came before those that did not.
+    for _ in range(_LOADINGS):
+        unknown = [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+        if not unknown:
+            break
         load(redis)
+        # Another process may have loaded the scripts while Redis was in the middle of these calls. Then some ran that
+        # came too early: they have refused, or have read what was there before.
+        again = [i for i in range(unknown[0], len(calls)) if _came_too_early(calls[i], answers[i])]
         for i, answer in zip(again, _send(redis, [calls[i] for i in again]), strict=True):
             answers[i] = answer
     return [
         answer if isinstance(answer, Exception) else call.parse(answer)
         for call, answer in zip(calls, answers, strict=True)
     ]
+
+
+def _came_too_early(call: Call[Any], answer: Any) -> bool:
+    return isinstance(answer, NoScriptError) or answer == INCOMPLETE or call.words[0] in _READS
 
 
 def _send(redis: Redis, calls: Sequence[Call[Any]]) -> list[Any]:
@@ -96,7 +113,7 @@ def _send(redis: Redis, calls: Sequence[Call[Any]]) -> list[Any]:
 
 def load(redis: Redis) -> None:
     """Make all scripts known to the server. Happens by itself when one turns out to be missing."""
-    with redis.pipeline(transaction=False) as pipe:  # pyright: ignore[reportUnknownMemberType]
+    with redis.pipeline(transaction=True) as pipe:  # pyright: ignore[reportUnknownMemberType]
         for name in _SCRIPTS:
             pipe.execute_command("SCRIPT LOAD", _script(name))  # pyright: ignore[reportUnknownMemberType]
         pipe.execute()

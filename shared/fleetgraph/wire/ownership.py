@@ -194,7 +194,9 @@ def retire(coordinator: str) -> Call[None]:
 def take(
     dead: str, coordinator: str, graphs: Mapping[str, str], *, clients: bool, limit: int = 1000
 ) -> Call[list[str]]:
-    """Take over runs of a coordinator whose lease has expired; none if it has not. Gives their ids.
+    """Take over runs of a coordinator whose lease has expired; none if it has not.
+
+    Gives the ids of all runs that the one that takes over holds, since an earlier answer may have got lost.
 
     Args:
         dead: The one that shows no sign of life.

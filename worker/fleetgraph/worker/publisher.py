@@ -102,6 +102,7 @@ class _EventsStep:
         self.sender = sender
         self.items: list[Events] = []
         self._start = sender.items
+        self._incomplete_since: float | None = None
 
     def add(self, events: Events) -> None:
         self.items.append(events)
@@ -112,7 +113,13 @@ class _EventsStep:
 
     def settle(self, result: Any) -> bool:
         """Take the answer; tells whether the step is over."""
-        if isinstance(result, Refusal):
+        if result is Refusal.INCOMPLETE:  # those before it were refused, and come first now
+            now = time.monotonic()
+            self._incomplete_since = self._incomplete_since or now
+            if now - self._incomplete_since < REFUSAL_SECONDS:
+                return False
+            _fail(self.sender, "were taken by Redis, and lost", None)
+        elif isinstance(result, Refusal):
             self.sender.refused = True
         elif isinstance(result, Exception):
             if is_refusal(result):

@@ -31,7 +31,7 @@ for i = 6, #ARGV, 3 do
   if run ~= '' and what then
     local record = redis.call('HMGET', key.run:format(run), 'epoch', 'retention', 'coordinator', 'survives', 'ended')
     local unknown = ARGV[i + 1] == '0' and record[3] == ARGV[4] and record[4] == '1' and not record[5]
-    if record[1] == ARGV[i + 1] or unknown then
+    if record[1] == ARGV[i + 1] and not record[5] or unknown then
       redis.call('RPUSH', key.journal:format(run), what)
       redis.call('EXPIRE', key.journal:format(run), record[2] or ARGV[3])
     end

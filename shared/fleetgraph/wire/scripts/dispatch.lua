@@ -14,7 +14,8 @@
 -- ARGV[7] number of this batch in the epoch, '' if it is never sent again
 -- ARGV[8…] seven for each task: task id, attempt, job id, the lost attempt's job id or '', description, timeout, data
 --
--- Answers 1 or 0 for each task: whether it was put; or 'superseded', 'cancelled', or 'repeated'.
+-- Answers 1 or 0 for each task: whether it was put; or 'superseded', 'cancelled', 'repeated', or 'incomplete' if the batch
+-- before it has not arrived.
 local run, tasks, list, queues = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local queue, run_id, inbox = ARGV[1], ARGV[5], ARGV[6]
 
@@ -28,10 +29,16 @@ end
 if ARGV[7] ~= '' then
   -- Its tasks may even have finished since.
   local epoch, batch = string.match(record[4] or '', '^(%d+):(%d+)$')
-  if epoch == ARGV[2] and tonumber(batch) >= tonumber(ARGV[7]) then
+  local last = epoch == ARGV[2] and tonumber(batch) or 0
+  if last >= tonumber(ARGV[7]) then
     return 'repeated'
   end
-  redis.call('HSET', run, 'dispatched', ARGV[2] .. ':' .. ARGV[7])
+  if record[1] then -- it is not if Redis has lost its data
+    if last + 1 < tonumber(ARGV[7]) then
+      return 'incomplete'
+    end
+    redis.call('HSET', run, 'dispatched', ARGV[2] .. ':' .. ARGV[7])
+  end
 end
 
 --@use clock

@@ -15,17 +15,16 @@
 -- ARGV[7] the order; '' if the run ends with its coordinator
 -- ARGV[8…] field, value, … of the record
 --
--- Answers {'known'} if it is on record already, {'opened'}, {'waiting', run, …} or {'refused', run, …}: the runs of its
--- thread that go on.
-if redis.call('HEXISTS', KEYS[1], 'status') == 1 then
-  return { 'known' }
-end
-
---@use clock
+-- Answers {'known', run, …} if it is on record already, {'opened'}, {'waiting', run, …} or {'refused', run, …}: the runs of
+-- its thread that go on before it.
 local id, retention, thread = ARGV[1], ARGV[3], ARGV[4]
+local known = redis.call('HEXISTS', KEYS[1], 'status') == 1
 local before = {}
 if thread ~= '' then
   for _, run in ipairs(redis.call('LRANGE', thread, 0, -1)) do
+    if run == id then
+      break
+    end
     local record = redis.call('HMGET', key.run:format(run), 'status', 'ended')
     if record[1] and not record[2] then
       table.insert(before, run)
@@ -33,9 +32,15 @@ if thread ~= '' then
       redis.call('LREM', thread, 0, run)
     end
   end
-  if #before > 0 and ARGV[5] == '1' then
-    return { 'refused', unpack(before) }
-  end
+end
+if known then
+  return { 'known', unpack(before) }
+end
+if #before > 0 and ARGV[5] == '1' then
+  return { 'refused', unpack(before) }
+end
+--@use clock
+if thread ~= '' then
   redis.call('RPUSH', thread, id)
   redis.call('EXPIRE', thread, retention)
 end

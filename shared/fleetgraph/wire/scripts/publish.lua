@@ -14,11 +14,11 @@
 -- ARGV[6] retention (seconds), ARGV[7] log cap (messages): for a run that does not say
 -- ARGV[8…] four for each item: number of events, '' | 'add' | 'skip', message id, the events
 --
--- Answers the run's last seq, or 'superseded'.
+-- Answers the run's last seq; 'superseded'; or 'incomplete' if not all that the sender sent before has arrived.
 local run, log, seen, tasks, sent = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local task, fence = ARGV[2], ARGV[3]
 
-local record = redis.call('HMGET', run, 'epoch', 'seq', 'retention', 'log_events')
+local record = redis.call('HMGET', run, 'epoch', 'seq', 'retention', 'log_events', 'ended')
 if task ~= '' then
   if redis.call('HGET', tasks, task) ~= fence then
     return 'superseded'
@@ -30,8 +30,14 @@ local seq = tonumber(record[2] or 0)
 local retention = record[3] or ARGV[6]
 
 local start = tonumber(ARGV[5])
-if start and tonumber(redis.call('HGET', sent, ARGV[4]) or 0) > start then
-  return seq
+if start then
+  local arrived = tonumber(redis.call('HGET', sent, ARGV[4]) or 0)
+  if arrived > start or record[5] then
+    return seq
+  end
+  if arrived < start and record[1] then
+    return 'incomplete'
+  end
 end
 
 --@use append

@@ -11,13 +11,19 @@
 --
 -- Answers nothing if the run is over, or not this coordinator's; else {epoch, survives or '', 1 if it waits for another
 -- run of its thread, status, queue, items that its coordinators have sent, {task, attempt, …}, {what it was told, …}}.
-local record = redis.call('HMGET', KEYS[1], 'coordinator', 'ended', 'epoch', 'survives', 'graph', 'thread', 'queue', 'status')
+local record = redis.call(
+  'HMGET', KEYS[1], 'coordinator', 'ended', 'epoch', 'survives', 'graph', 'thread', 'queue', 'status')
 if record[1] ~= ARGV[2] or record[2] then
   return nil
 end
 local waits = 0
 if record[6] then
-  local first = redis.call('LINDEX', key.thread:format(record[5], record[6]), 0)
+  local thread = key.thread:format(record[5], record[6])
+  local first = redis.call('LINDEX', thread, 0)
+  while first and redis.call('EXISTS', key.run:format(first)) == 0 do -- it has expired without an end
+    redis.call('LPOP', thread)
+    first = redis.call('LINDEX', thread, 0)
+  end
   waits = first and first ~= ARGV[1] and 1 or 0
 end
 return {

@@ -5,10 +5,13 @@
 -- ARGV[1] epoch
 -- ARGV[2] retention (seconds), for a run that does not say
 --
--- Answers 'started', 'superseded' or 'cancelled'.
-local record = redis.call('HMGET', KEYS[1], 'epoch', 'status', 'retention')
+-- Answers 'started', 'superseded', 'cancelled', or 'repeated' if it is over or lost.
+local record = redis.call('HMGET', KEYS[1], 'epoch', 'status', 'retention', 'ended')
 if tonumber(record[1] or 0) > tonumber(ARGV[1]) then
   return 'superseded'
+end
+if record[4] or not record[1] then
+  return 'repeated'
 end
 if record[2] == 'cancelled' then
   return 'cancelled'

@@ -18,12 +18,12 @@
 -- ARGV[6] retention (seconds), for a run that does not say
 -- ARGV[7…] graph name, fingerprint, …: the graphs whose runs can be gone on with; others are only taken to be cancelled
 --
--- Answers the ids of the runs.
+-- Answers the ids of all runs that the one that takes over holds: the answer may get lost, and those that it tells of with it.
 --@use clock
 --@use renew
 local ends = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if ends and tonumber(ends) > now() then
-  return {}
+  return redis.call('SMEMBERS', KEYS[3])
 end
 
 local function move(from, to)
@@ -40,7 +40,7 @@ local has = {}
 for i = 7, #ARGV, 2 do
   has[ARGV[i] .. ' ' .. ARGV[i + 1]] = true
 end
-local taken = {}
+local taken = 0
 for _, run in ipairs(redis.call('SRANDMEMBER', KEYS[2], ARGV[3])) do
   local name = key.run:format(run)
   local record = redis.call('HMGET', name, 'coordinator', 'ended', 'survives', 'graph', 'fingerprint')
@@ -51,10 +51,10 @@ for _, run in ipairs(redis.call('SRANDMEMBER', KEYS[2], ARGV[3])) do
     redis.call('SMOVE', KEYS[2], KEYS[3], run)
     redis.call('HINCRBY', name, 'epoch', 1)
     renew(run, ARGV[6])
-    table.insert(taken, run)
+    taken = taken + 1
   end
 end
-if #taken > 0 then
+if taken > 0 then
   redis.call('EXPIRE', KEYS[3], ARGV[4])
   -- All of it, since whose messages they are can't be told here; those of other runs are thrown away over there.
   move(KEYS[4], KEYS[5])
@@ -68,4 +68,4 @@ if redis.call('EXISTS', KEYS[2]) == 0 and redis.call('EXISTS', KEYS[6]) == 0 the
   redis.call('ZREM', KEYS[1], ARGV[1])
   redis.call('DEL', KEYS[4], KEYS[8])
 end
-return taken
+return redis.call('SMEMBERS', KEYS[3])
