@@ -12,7 +12,7 @@ import redis
 from fleetgraph.client.asking import ask, drive, list_runs
 from fleetgraph.client.link import Link
 from fleetgraph.client.services import Service, choose, known_graphs, resolve
-from fleetgraph.errors import FleetError, GraphNotFound, NoCoordinator, RedisUnavailable
+from fleetgraph.errors import FleetError, GraphNotFound, NoCoordinator, RedisFull, RedisUnavailable
 from fleetgraph.wire import keys
 from fleetgraph.wire.calls import Method, Reply, decode_call, encode_reply
 from fleetgraph.wire.codec import Codec
@@ -260,5 +260,7 @@ def test_only_a_redis_that_was_there_is_waited_for() -> None:
 
 
 def test_what_redis_refuses_is_one_clear_error() -> None:
-    with pytest.raises(FleetError, match="refuses what a client needs: OOM"), Link("redis://x").telling():
+    with pytest.raises(FleetError, match="refuses what a client needs: NOPERM"), Link("redis://x").telling():
+        raise redis.exceptions.NoPermissionError("NOPERM this user has no permissions")
+    with pytest.raises(RedisFull), Link("redis://x").telling():
         raise redis.exceptions.OutOfMemoryError("OOM command not allowed when used memory > 'maxmemory'.")

@@ -7,6 +7,7 @@ open, stays open.
 from __future__ import annotations
 
 import os
+import threading
 from typing import Any
 
 import redis
@@ -27,13 +28,15 @@ KEEP_SECONDS = 120
 
 
 _clients: dict[str, redis.Redis] = {}
+_making = threading.Lock()
 
 
 def _client() -> redis.Redis:
     url = os.environ[VARIABLE]
-    if url not in _clients:
-        _clients[url] = redis.Redis.from_url(url, **OPTIONS)
-    return _clients[url]
+    with _making:  # of two that nodes make at once, one would be closed while it is used
+        if url not in _clients:
+            _clients[url] = redis.Redis.from_url(url, **OPTIONS)
+        return _clients[url]
 
 
 def close() -> None:
@@ -42,12 +45,16 @@ def close() -> None:
         _clients.popitem()[1].close()
 
 
+def _push(key: str, value: str) -> int:
+    """Both at once: whoever comes here may be killed in between."""
+    with _client().pipeline(transaction=True) as pipe:
+        count, _ = pipe.rpush(key, value).expire(key, KEEP_SECONDS).execute()
+    return int(count)
+
+
 def arrive(name: str, who: str = "") -> int:
     """Tell that somebody has come as far as this; returns how many have."""
-    key = f"{PREFIX}arrived:{name}"
-    count = _client().rpush(key, who or str(os.getpid()))
-    _client().expire(key, KEEP_SECONDS)
-    return int(count)
+    return _push(f"{PREFIX}arrived:{name}", who or str(os.getpid()))
 
 
 def arrived(name: str) -> list[str]:
@@ -57,9 +64,7 @@ def arrived(name: str) -> list[str]:
 
 def open(name: str) -> None:
     """Let everybody pass, from now on."""
-    key = f"{PREFIX}gate:{name}"
-    _client().rpush(key, 1)
-    _client().expire(key, KEEP_SECONDS)
+    _push(f"{PREFIX}gate:{name}", "open")
 
 
 def wait(name: str) -> None:
