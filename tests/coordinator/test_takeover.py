@@ -190,7 +190,13 @@ def run_to_its_end(stage: Stage, fatal: int, when: When) -> tuple[str, bool]:
 
 @pytest.mark.parametrize(
     ("stage", "when"),
-    [*[("none", when) for when in When], ("memory", When.HALF), ("redis", When.BEFORE), ("redis", When.AFTER)],
+    [
+        ("none", When.HALF),
+        ("none", When.AFTER),
+        ("memory", When.HALF),
+        ("redis", When.BEFORE),
+        ("redis", When.ALL_BUT_ONE),
+    ],
     indirect=["stage"],
 )
 def test_whenever_a_coordinator_dies_another_goes_on(stage: Stage, when: When) -> None:

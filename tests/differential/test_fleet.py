@@ -25,6 +25,7 @@ from tests.differential.harness import (
     cases,
     differences,
     expected,
+    is_played,
     ways_of,
 )
 from tests.differential.libraries import library
@@ -78,6 +79,8 @@ def fleet() -> Iterator[Any]:
 
 
 def ways_on_a_fleet(case: Case, method: Method) -> list[Way]:
+    if not case.async_only and not is_played(case, method, 3):
+        return []
     names = WAYS_OF_THREADS_ON_A_FLEET if case.theme in THEMES_OF_THREADS else WAYS_ON_A_FLEET
     if case.async_only and case.theme == "state_api" and not method.startswith("a"):
         return []  # what follows an update runs in the caller's process, whose sync methods can't await it

@@ -5,7 +5,7 @@ from typing import Any, cast
 import pytest
 
 from tests.differential import live
-from tests.differential.harness import CASES, METHODS, Case, Method, cases, compiled, differences, ways_of
+from tests.differential.harness import CASES, METHODS, Case, Method, cases, compiled, differences, is_played, ways_of
 from tests.differential.libraries import Library, LibraryName, library
 
 BOTH: list[LibraryName] = ["langgraph", "fleetgraph"]
@@ -13,7 +13,13 @@ BOTH: list[LibraryName] = ["langgraph", "fleetgraph"]
 
 @pytest.mark.parametrize(
     ("case", "method"),
-    [(case, method) for case in cases() if case.theme != "chat" for method in METHODS if ways_of(case, method)],
+    [
+        (case, method)
+        for case in cases()
+        if case.theme != "chat"
+        for method in METHODS
+        if ways_of(case, method) and (case.async_only or is_played(case, method, 2))
+    ],
     ids=str,
 )
 def test_same_as_langgraph(case: Case, method: Method) -> None:
