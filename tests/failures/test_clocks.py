@@ -114,8 +114,9 @@ def test_it_makes_no_difference(
         # What it does now and then, and at its start: by its clock all that runs has expired.
         until(lambda: client.scard(keys.rq_queue_workers(queue)) == 2, "the other worker")
         until(lambda: not client.exists(Queue(queue, connection=client).registry_cleaning_key), "its housekeeping")
-        [execution] = client.zrange(keys.rq_started(queue), 0, -1, withscores=True)
-        assert 0 < execution[1] - redis_time(client) <= 61
+        recorded = client.zrange(keys.rq_started(queue), 0, -1, withscores=True)
+        assert ahead is ShiftedStock or len(recorded) == 1, "RQ's own worker may take it for failed"
+        assert all(0 < expires - redis_time(client) <= 61 for _, expires in recorded)
         kill_all(victim)
         killed = time.monotonic()
         until(lambda: len(gates.arrived(f"{key}:began")) == 2, "the second attempt")

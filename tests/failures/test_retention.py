@@ -35,8 +35,9 @@ def test_an_idle_redis_goes_back_to_the_keys_it_had(
     try:
         service.await_ready()
         with Client(server.url) as caller:
-            caller.invoke(GRAPHS[1], 3)  # RQ notes for good that the queue was used
-            until(lambda: not client.exists(keys.runs()), "the first run to be forgotten")
+            first = caller.submit(GRAPHS[1], 3)  # RQ notes for good that the queue was used
+            assert first.result() == 6
+            until(lambda: client.zscore(keys.runs(), first.id) is None, "the first run to be forgotten")
             before = there()
 
             for number in range(5):

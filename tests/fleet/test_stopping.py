@@ -126,7 +126,6 @@ def test_what_a_worker_that_was_taken_for_dead_hands_in_is_refused(
         stopped.signal(signal.SIGCONT)
         gates.open(f"{key}:1")
         result = run.result()
-        wait_until(lambda: len(gates.arrived(f"{key}:1:ended")) == 2)
         watched = Watched(client)
         last = watched.last_seq
         wait_until(lambda: not client.exists(keys.rq_worker_executions(stopped.name)))

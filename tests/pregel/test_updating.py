@@ -59,7 +59,14 @@ class Shelf:
 
     def __init__(self, program: Program) -> None:
         ids = (f"{n:08d}" for n in itertools.count(1))
-        self.updater = Updater(program, NoRun(), lambda current: (current or 0) + 1, lambda: next(ids), lambda: "now")
+        self.updater = Updater(
+            program=program,
+            host=NoRun(),
+            next_version=lambda current: (current or 0) + 1,
+            new_id=lambda: next(ids),
+            id_behind=lambda _: next(ids),
+            now=lambda: "now",
+        )
         self.kept: list[CheckpointTuple] = []
         self.asked: list[Ask] = []
 
