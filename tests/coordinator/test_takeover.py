@@ -270,3 +270,35 @@ def test_a_run_that_was_to_end_with_its_process_is_cancelled(redis_url: str) -> 
         assert stage.client.llen(keys.rq_queue(QUEUE)) == 0
     finally:
         stage.close()
+
+
+class Unseen(list[Any]):
+    """A list that looks empty."""
+
+    def __bool__(self) -> bool:
+        return False
+
+
+def test_a_run_that_begins_is_not_taken_for_one_left_behind(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its coordinator finds a dead one in the moment between a run's record and its beginning."""
+    stage = Stage(redis_url, None)
+    try:
+        client = CrashingRedis.plan(redis_url, 4, When.BEFORE)
+        doomed = stage.coordinator(client)
+        left = stage.submit(doomed, survives=False)
+        wait_until(lambda: client.dead, 20, "the coordinator's death")
+        stage.client.zadd(keys.coordinators(), {doomed.id: 0})
+        other = stage.coordinator()
+        held_back = Unseen()
+        with monkeypatch.context() as patch:
+            patch.setattr(other, "_wanted", held_back)
+            run = stage.submit(other, survives=False)
+            wait_until(lambda: stage.ended(left), 20, "the end of the run that was left behind")
+        other._wanted.extend(held_back)  # pyright: ignore[reportPrivateUsage]
+
+        wait_until(lambda: stage.ended(run), 20, "the run's end")
+
+        assert stage.client.hget(keys.run(left), "status") == b"cancelled"
+        assert stage.client.hget(keys.run(run), "status") == b"success"
+    finally:
+        stage.close()

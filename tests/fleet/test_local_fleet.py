@@ -42,7 +42,14 @@ def local(mark: str) -> Iterator[Fleet]:
 
 
 def workers_of(mark: str) -> list[psutil.Process]:
-    return [process for process in marked(mark) if "fleetgraph.cli" in process.cmdline()]
+    return [process for process in marked(mark) if "fleetgraph.cli" in command_of(process)]
+
+
+def command_of(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:  # it has gone meanwhile
+        return []
 
 
 def given(key: str = "") -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -126,7 +127,10 @@ DECODERS: dict[str, Decoder] = {
     "reply": Decoder(
         lambda data: decode_reply(CODEC, data), [encode_reply(CODEC, Reply("1", VALUE, ValueError("x")), "")]
     ),
-    "job data": Decoder(message_of, [job_data(b"message"), job_data(CODEC.encode_task(TASK))]),
+    "job data": Decoder(
+        message_of,
+        [job_data(b"message"), job_data(CODEC.encode_task(TASK)), zlib.compress(job_data(b"message"))],
+    ),
     "job value": Decoder(MsgpackSerializer.loads, [MsgpackSerializer.dumps({"a": [1, (2,)], "b": b"x"})]),
     "route": Decoder(Route.parse, [b"run task 1 inbox", "run täsk 1 inbox".encode()]),
     "checkpoint head": Decoder(SAVER.head, [_checkpoint.head]),

@@ -268,6 +268,8 @@ def test_a_claimed_task_is_a_started_rq_job(client: redis.Redis) -> None:
     assert job.get_status() == JobStatus.STARTED
     assert job.worker_name == WORKER
     assert job.started_at is not None
+    job.save()  # as `rq requeue` does
+    assert message_of(client.hget(f"rq:job:{one.job}", "data")) == b"message"
     registry = StartedJobRegistry(QUEUE, connection=client)
     assert registry.get_job_ids() == [one.job]
     (execution,) = job.get_executions()

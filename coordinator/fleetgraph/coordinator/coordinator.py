@@ -120,6 +120,8 @@ class Coordinator:
         """When it last showed that it lives, by a monotonic clock."""
         self._to_recall: dict[str, None] = {}
         """Runs that it holds, but does not know yet."""
+        self._opening: set[str] = set()
+        """Runs that other threads of this process put on record, and that have not begun yet."""
         self._in_line: dict[str, None] = {}
         """Runs that wait for others of their threads; looked at now and then, since those may just expire."""
 
@@ -171,6 +173,7 @@ class Coordinator:
         opened = self._open(run, refuse=multitask is Multitask.REJECT)
         match opened.how:
             case Opening.REFUSED:
+                self._opening.discard(run.id)
                 raise ThreadBusy(str(run.request.config["configurable"]["thread_id"]), opened.others[0])
             case Opening.OPENED:
                 self._wanted.append(("begin", run))
@@ -178,8 +181,10 @@ class Coordinator:
             case Opening.KNOWN:  # ordered again, since the answer was lost: nobody else may know that it is to begin
                 message = _CONTROL + f"begin {run.id}".encode()
                 execute_all(self._client, [command("RPUSH", self._inbox, message), self._inbox_lives_on()])
+                self._opening.discard(run.id)
             case Opening.WAITING:
                 self._in_line[run.id] = None
+                self._opening.discard(run.id)
         if multitask is Multitask.INTERRUPT:
             for other in opened.others:
                 self.cancel_run(other)
@@ -202,6 +207,7 @@ class Coordinator:
 
     def _open(self, run: Run, *, refuse: bool = False) -> Opened:
         calls: list[Call[Any]] = [run.open(refuse=refuse)]
+        self._opening.add(run.id)
         with self._lock:  # while it is held the coordinator does not retire
             self.check()
             if self._thread is None:
@@ -210,6 +216,7 @@ class Coordinator:
             try:
                 return execute_all(self._client, calls)[-1]
             except RedisError as error:
+                self._opening.discard(run.id)
                 if is_out_of_memory(error):
                     raise RedisFull from error
                 raise
@@ -395,9 +402,12 @@ class Coordinator:
         return calls
 
     def _begin(self, run: Run) -> list[_Sent]:
-        if run.id in self._runs:
+        known = run.id in self._runs
+        if not known:
+            self._runs[run.id] = run
+        self._opening.discard(run.id)
+        if known:
             return []
-        self._runs[run.id] = run
         run.load()
         if run.survives:
             # Before the run writes to its thread: whoever begins it anew must not take that for what was there.
@@ -479,7 +489,12 @@ class Coordinator:
         if isinstance(taken[0], Exception):
             logger.warning("coordinator %s could not take over from %s: %s", self.id, dead, taken[0])
             return
-        unknown = [run_id for run_id in taken[0] if run_id not in self._runs and run_id not in self._in_line]
+        # In this order: a run goes from one to the next, in another thread.
+        unknown = [
+            run_id
+            for run_id in taken[0]
+            if run_id not in self._opening and run_id not in self._in_line and run_id not in self._runs
+        ]
         if unknown:
             logger.warning(
                 "coordinator %s takes over from %s, which shows no sign of life: %d runs", self.id, dead, len(unknown)

@@ -5,16 +5,21 @@ For a stock worker: `rq worker --serializer fleetgraph.wire.rq_serializer.Msgpac
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import msgpack  # pyright: ignore[reportMissingTypeStubs]
 
 from fleetgraph.errors import DecodeError
+from fleetgraph.wire.codec import MAX_MESSAGE_BYTES
 from fleetgraph.wire.unpacking import unpack
 
 JOB_FUNCTION = "fleetgraph.worker.run_task"
 """The function of every job: RQ's name for `run_task(message: bytes)`."""
+
+_COMPRESSED: Final = b"\x78"
+"""What zlib's output begins with, and a job's data as it is made here does not."""
 
 
 _packb = cast("Callable[[Any], bytes]", msgpack.packb)  # pyright: ignore[reportUnknownMemberType]
@@ -51,12 +56,12 @@ def job_data(message: bytes) -> bytes:
 
 
 def message_of(data: bytes) -> bytes:
-    """The task message in an RQ job's `data`.
+    """The task message in an RQ job's `data`, also after RQ has saved the job, which compresses it.
 
     Raises:
         DecodeError: The job calls something else, or is not msgpack.
     """
-    loaded = MsgpackSerializer.loads(data)
+    loaded = MsgpackSerializer.loads(_decompressed(data) if data.startswith(_COMPRESSED) else data)
     match loaded:
         case [str(function), None, [bytes(message)], {}] if function == JOB_FUNCTION:
             return message
@@ -64,3 +69,14 @@ def message_of(data: bytes) -> bytes:
             raise DecodeError(f"the job calls {function[:100]!r}, not {JOB_FUNCTION}")
         case _:
             raise DecodeError("the job is not the call of a function")
+
+
+def _decompressed(data: bytes) -> bytes:
+    opened = zlib.decompressobj()
+    try:
+        found = opened.decompress(data, MAX_MESSAGE_BYTES)
+    except zlib.error as error:
+        raise DecodeError(f"not a value of an RQ job: {error}") from error
+    if not opened.eof:
+        raise DecodeError(f"an RQ job's data is cut off, or has more than {MAX_MESSAGE_BYTES} bytes")
+    return found
