@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import redis
 
-from benchmarks.graphs import loop
+from benchmarks.workloads.loop import build
 from fleetgraph.fleet import Fleet
 from tests.leaks import leaked_keys
 from tests.waiting import wait_until
@@ -31,4 +31,5 @@ def test_a_key_that_never_expires_is_a_leak(redis_client: redis.Redis) -> None:
 
 def test_a_run_leaves_nothing_behind(redis_url: str, no_leaked_keys: None) -> None:
     with Fleet.inline(url=redis_url) as fleet:
+        loop = build("fleetgraph", None)
         assert loop.on(fleet).invoke({"done": 0, "steps": 3}) == {"done": 3, "steps": 3}
