@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypedDict, cast, overload
 
+from fleetgraph.channels.binop import KEEPS_ITEMS
 from fleetgraph.pregel.context import current
 from fleetgraph.pregel.repeatable import new_uuid
 
@@ -53,6 +54,9 @@ def add_messages(left: Any = None, right: Any = None, *, format: Format | None =
         given = "left" if right is None else "right"
         raise ValueError(f"Must specify non-null arguments for both 'left' and 'right'. Only received: '{given}'.")
     return _merged(left, right, format=format)
+
+
+setattr(add_messages, KEEPS_ITEMS, True)
 
 
 def _merged(left: Any, right: Any, *, format: Format | None) -> list[Any]:

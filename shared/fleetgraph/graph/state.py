@@ -5,30 +5,25 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import logging
+import sys
 import types
 import typing
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Literal, Self, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, Self, cast, get_args, get_origin
 
-from fleetgraph.channels.barrier import NamedBarrierValue, NamedBarrierValueAfterFinish
 from fleetgraph.channels.base import BaseChannel
-from fleetgraph.channels.topic import Topic
-from fleetgraph.channels.values import EphemeralValue, LastValueAfterFinish
-from fleetgraph.checkpoint.base import as_saver
 from fleetgraph.constants import END, START
 from fleetgraph.errors import NotSupported
 from fleetgraph.graph.arguments import check_cache_policy, check_plugins, retry_policies
-from fleetgraph.graph.compiled import CompiledGraph, CompiledStateGraph
 from fleetgraph.graph.plugins import allow_types, schemas_within
-from fleetgraph.graph.schema import Schema, coercion_of, read_schema
+from fleetgraph.graph.schema import Schema, read_schema
 from fleetgraph.pregel.branch import Branch, PathMap, first_parameter_schema, type_hints
 from fleetgraph.pregel.callee import Callee, own_name
-from fleetgraph.pregel.program import BranchProgram, NodeProgram, Program, Reading
-from fleetgraph.pregel.reserved import TASKS, trigger_of
-from fleetgraph.pregel.task import Write
-from fleetgraph.pregel.updates import ROOT, updates_of
-from fleetgraph.types import CachePolicy, Command, RetryPolicy, Send, TimeoutPolicy
+from fleetgraph.types import CachePolicy, Command, RetryPolicy, TimeoutPolicy
+
+if TYPE_CHECKING:
+    from fleetgraph.graph.compiled import CompiledGraph, CompiledStateGraph
 
 logger = logging.getLogger(__name__)
 
@@ -65,10 +60,6 @@ class NodeDefaults:
     cache: CachePolicy | None = None
     error_handler: Callable[..., Any] | None = None
     timeout: TimeoutPolicy | None = None
-
-
-_HANDLER = "__error_handler__{}"
-_DEFAULT_HANDLER = "__default_error_handler__"
 
 
 class StateGraph:
@@ -175,7 +166,7 @@ class StateGraph:
             if character in name:
                 raise ValueError(f"'{character}' is a reserved character and is not allowed in the node names.")
         check_cache_policy(cache_policy)
-        graph = action if isinstance(action, CompiledGraph) else None
+        graph = _as_graph(action)
         limit = TimeoutPolicy.coerce(timeout)
         if graph is not None and limit is not None and limit.idle_timeout is not None:
             raise NotSupported("add_node(timeout=TimeoutPolicy(idle_timeout=...)) of a node that is a graph")
@@ -369,6 +360,11 @@ class StateGraph:
             TypeError: The checkpointer, the store or the cache is none.
             NotSupported: An option that Fleetgraph does not have yet.
         """
+        # What runs graphs is not needed to describe them, and takes longer to import.
+        from fleetgraph.checkpoint.base import as_saver
+        from fleetgraph.graph.compiled import CompiledStateGraph
+        from fleetgraph.graph.compiling import program_of
+
         if transformers is not None:
             raise NotSupported("compile(transformers=...)")
         breakpoints = [*(interrupt_before or ()), *(interrupt_after or ())]
@@ -378,7 +374,7 @@ class StateGraph:
         caller = inspect.currentframe()  # the graph's own name is looked for where it is compiled
         graph = CompiledStateGraph(
             builder=self,
-            program=self._program(name, cache),
+            program=program_of(self, name, cache),
             checkpointer=saver,
             store=store,
             interrupt_before=interrupt_before or (),
@@ -390,121 +386,6 @@ class StateGraph:
         if any(plugin is not None for plugin in (saver, store, cache)):
             allow_types(schemas_within(graph), saver, store, cache)
         return graph
-
-    def _program(self, name: str, cache: Any) -> Program:
-        channels: dict[str, BaseChannel] = dict(self.channels)
-        channels[START] = EphemeralValue(self.input_schema, key=START)
-        channels[TASKS] = Topic(Send, accumulate=False, key=TASKS)
-        triggers: dict[str, list[str]] = {}
-        writes: dict[str, list[Write]] = {START: []} | {node: [] for node in self.nodes}
-        for node, spec in self.nodes.items():
-            trigger = trigger_of(node)
-            if spec.deferred:
-                channels[trigger] = LastValueAfterFinish(Any, key=trigger)
-            else:
-                channels[trigger] = EphemeralValue(Any, guard=False, key=trigger)
-            triggers[node] = [trigger]
-        for start, end in self.edges:
-            if end != END:
-                writes[start].append((trigger_of(end), None))
-        for starts, end in self.joins:
-            if end == END:
-                continue
-            join = f"join:{'+'.join(starts)}:{end}"
-            barrier = NamedBarrierValueAfterFinish if self.nodes[end].deferred else NamedBarrierValue
-            channels[join] = barrier(str, starts, key=join)
-            triggers[end].append(join)
-            for start in starts:
-                writes[start].append((join, start))
-        keys = (*self.channels, *self.managed)
-        nodes = {
-            START: NodeProgram(
-                name=START,
-                callee=None,
-                triggers=(START,),
-                reading=Reading(START, {}, None),
-                updates=updates_of(tuple(self.schemas[self.input_schema].channels)),
-                edges=tuple(writes[START]),
-                branches=self._branch_programs(START),
-                hidden=True,
-            )
-        }
-        for node, spec in self.nodes.items():
-            nodes[node] = NodeProgram(
-                name=node,
-                callee=spec.callee,
-                triggers=tuple(sorted(triggers[node])),
-                reading=self._reading(spec.input_schema),
-                updates=updates_of(keys),
-                edges=tuple(writes[node]),
-                branches=self._branch_programs(node),
-                metadata=spec.metadata,
-                retry=spec.retry or self.defaults.retry,
-                cache=spec.cache or self.defaults.cache,
-                timeout=spec.timeout or self.defaults.timeout,
-                error_handler=(
-                    _HANDLER.format(node)
-                    if spec.error_handler
-                    else _DEFAULT_HANDLER
-                    if self.defaults.error_handler
-                    else None
-                ),
-                subgraph=spec.subgraph,
-            )
-        handlers = {_HANDLER.format(node): spec.error_handler for node, spec in self.nodes.items()}
-        for handler, function in {**handlers, _DEFAULT_HANDLER: self.defaults.error_handler}.items():
-            if function is not None:
-                nodes[handler] = NodeProgram(
-                    name=handler,
-                    callee=Callee(function, handler),
-                    triggers=(),
-                    reading=self._reading(self.state_schema),
-                    updates=updates_of(keys),
-                    retry=self.defaults.retry,
-                    timeout=self.defaults.timeout,
-                )
-        output_keys = tuple(self.schemas[self.output_schema].channels)
-        return Program(
-            name=name,
-            nodes=nodes,
-            channels=channels,
-            output_keys=ROOT if output_keys == (ROOT,) else output_keys,
-            stream_keys=ROOT if tuple(self.channels) == (ROOT,) else tuple(self.channels),
-            signature=self._signature(channels, nodes),
-            cache=cache,
-        )
-
-    def _branch_programs(self, source: str) -> tuple[BranchProgram, ...]:
-        own_schema = self.nodes[source].input_schema if source in self.nodes else self.state_schema
-        return tuple(
-            BranchProgram(
-                branch=branch,
-                reading=self._reading(branch.input_schema or own_schema),
-                passthrough=branch.input_schema is None,
-            )
-            for branch in self.branches.get(source, {}).values()
-        )
-
-    def _reading(self, schema: Any) -> Reading:
-        described = self.schemas[schema]
-        keys = tuple(described.channels)
-        if keys == (ROOT,):
-            return Reading(ROOT, {}, None)
-        return Reading(keys, described.managed, coercion_of(schema))
-
-    def _signature(self, channels: Mapping[str, BaseChannel], nodes: Mapping[str, NodeProgram]) -> str:
-        """The graph's shape in words: nodes, what they read, edges, branches, channels."""
-        lines = [f"channel {name} {channel.signature}" for name, channel in sorted(channels.items())]
-        for name, node in sorted(nodes.items()):
-            reads = ",".join(sorted([*node.reading.channels, *node.reading.managed]))
-            edges = ",".join(sorted(channel for channel, _ in node.edges))
-            lines.append(f"node {name} on {','.join(node.triggers)} reads {reads} then {edges}")
-            if node.subgraph is not None:
-                lines.append(f"graph {name} {node.subgraph.program.fingerprint}")
-            for b in node.branches:
-                ends = sorted(f"{key}={end}" for key, end in (b.branch.ends or {}).items())
-                lines.append(f"branch {name} {b.branch.name} to {','.join(ends) or '*'}")
-        return "\n".join(lines)
 
     def _add_schema(self, schema: Any, managed_allowed: bool = True) -> None:
         if schema in self.schemas:
@@ -532,6 +413,12 @@ class StateGraph:
                 "This will not be reflected in the compiled graph.",
                 what,
             )
+
+
+def _as_graph(action: Any) -> CompiledGraph | None:
+    """`action`, if it is a graph: then somebody has imported what graphs are."""
+    compiled = sys.modules.get("fleetgraph.graph.compiled")
+    return action if compiled is not None and isinstance(action, compiled.CompiledGraph) else None
 
 
 def _default_name(action: Any) -> str:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 import warnings
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from fleetgraph.errors import NotSupported
 from fleetgraph.pregel.context import TaskContext, current
-from fleetgraph.wire.names import module_name
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 _INJECTABLE_KINDS = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 _EMPTY = inspect.Parameter.empty
@@ -98,6 +98,8 @@ class Callee:
             def call() -> Any:
                 return around.run(self._call_in_thread, args, kwargs, context)
 
+            import asyncio  # whoever awaits this has it
+
             return await asyncio.get_running_loop().run_in_executor(_threads(context.task.call_depth), call)
         returned = self.code(*args, **self._injected(kwargs, context))
         if not inspect.isasyncgen(returned):
@@ -111,6 +113,8 @@ class Callee:
 @functools.cache
 def _threads(depth: int) -> ThreadPoolExecutor | None:
     """The threads for synchronous functions called at this depth: who waits must not hold up what is waited for."""
+    from concurrent.futures import ThreadPoolExecutor
+
     return ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="fleetgraph-called") if depth else None
 
 
@@ -158,6 +162,8 @@ def code_name(code: Any) -> str:
     name = getattr(code, "__qualname__", None) or type(code).__qualname__
     if name.endswith("<lambda>"):  # a place may have several of them
         name = f"{name}:{code.__code__.co_firstlineno}"
+    from fleetgraph.wire.names import module_name
+
     return f"{module_name(getattr(code, '__module__', None) or '')}.{name}"
 
 
