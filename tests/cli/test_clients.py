@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from fleetgraph.client import Client
+from fleetgraph.coordinator.readers import GRACE_SECONDS
 from fleetgraph.redis_server import RedisServer
 from tests.cli.conftest import Fleetgraph, run_command
 from tests.client import graphs
@@ -131,6 +132,19 @@ def test_ctrl_c(server: RedisServer, client: Client, options: list[str]) -> None
         assert client.handle(run).result()["log"] == [key, "after 1"]
 
 
+def test_a_command_that_is_killed_takes_its_run_along(server: RedisServer, client: Client) -> None:
+    """With the terminal that it ran in, say."""
+    command = ["run", "holding", "--thread", (key := new_key()), "--input", held(key), "--json"]
+    process = Process([sys.executable, "-m", "fleetgraph.cli", *command, "--redis", server.url], environment())
+    with started(process):
+        run = json.loads(process.output.readline())["run"]
+        wait_until(lambda: gates.arrived(key))
+        process.signal(signal.SIGHUP)
+        process.wait()
+    wait_until(lambda: client.get_run(run).status == "cancelled", GRACE_SECONDS + 5)
+    gates.open(key)
+
+
 def test_a_reader_that_has_seen_enough(server: RedisServer, client: Client) -> None:
     key = new_key()
     command = ["run", "holding", "--thread", key, "--input", held(key), "--mode", "custom", "--json"]
@@ -168,6 +182,9 @@ def test_join(fleetgraph: Fleetgraph, client: Client) -> None:
     assert [part.get("data") for part in one] == [None, "deep speaks", None]
     behind = fleetgraph("join", run.id, "--after", str(one[1]["seq"]), "--mode", "custom", "--subgraphs", "--json")
     assert [part["type"] for part in behind.objects] == ["run", "run"]
+    beyond = fleetgraph("join", run.id, "--after", "1000")
+    assert beyond.status == 1
+    assert f"run {run.id} can be joined after 0 to {client.get_run(run.id).seq}, not after 1000" in beyond.errors
 
 
 def test_runs(fleetgraph: Fleetgraph, client: Client) -> None:
@@ -239,7 +256,10 @@ def test_state(fleetgraph: Fleetgraph, client: Client) -> None:
     [
         (("run", "nope"), "No live coordinator has a graph 'nope'; there is: "),
         (("run", "graph"), "'graph' may be one of several graphs"),
-        (("run", "asking", "--input", "{}"), "ValueError: Checkpointer requires one or more of the following"),
+        (("run", "asking", "--input", "{}"), "asking keeps its state in threads: name the one to run it in, with"),
+        (("run", "asking", "--input", "{}", "--detach", "--config", '{"tags": ["x"]}'), "with --thread ID"),
+        (("run", "asking", "--config", '{"configurable": {"x": 1}}'), "with --thread ID"),
+        (("run", "family", "--config", '{"recursion_limit": "9"}'), "recursion_limit must be a number, at least 1"),
         (("state", "family", "--thread", "1"), "No checkpointer set"),
         (("join", "0" * 32), f"there is no run {'0' * 32} in Redis"),
         (("cancel", "0" * 32), f"there is no run {'0' * 32} in Redis"),

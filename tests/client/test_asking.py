@@ -12,7 +12,14 @@ import redis
 from fleetgraph.client.asking import ask, drive, list_runs
 from fleetgraph.client.link import Link
 from fleetgraph.client.services import Service, choose, known_graphs, resolve
-from fleetgraph.errors import FleetError, GraphNotFound, NoCoordinator, RedisFull, RedisUnavailable
+from fleetgraph.errors import (
+    FleetError,
+    GraphNotFound,
+    NoCoordinator,
+    RedisFull,
+    RedisUnavailable,
+    RemoteTraceback,
+)
 from fleetgraph.wire import keys
 from fleetgraph.wire.calls import Method, Reply, decode_call, encode_reply
 from fleetgraph.wire.codec import Codec
@@ -259,8 +266,19 @@ def test_only_a_redis_that_was_there_is_waited_for() -> None:
         attempt.pause_after(redis.ResponseError("OOM command not allowed"))
 
 
+def test_an_error_of_another_redis_stays_what_it_is() -> None:
+    """A node uses one, say."""
+    raised = redis.ConnectionError("the node's Redis is away")
+    raised.__cause__ = RemoteTraceback("Traceback …")
+    with pytest.raises(redis.ConnectionError, match="the node's Redis is away"), Link("redis://x").telling():
+        raise raised
+
+
 def test_what_redis_refuses_is_one_clear_error() -> None:
-    with pytest.raises(FleetError, match="refuses what a client needs: NOPERM"), Link("redis://x").telling():
+    with (
+        pytest.raises(FleetError, match=r"refuses what a client needs: NOPERM .*role client: `fleetgraph acl client`"),
+        Link("redis://x").telling(),
+    ):
         raise redis.exceptions.NoPermissionError("NOPERM this user has no permissions")
     with pytest.raises(RedisFull), Link("redis://x").telling():
         raise redis.exceptions.OutOfMemoryError("OOM command not allowed when used memory > 'maxmemory'.")

@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from fleetgraph.client import AsyncClient, Client
-from fleetgraph.errors import EventsLost, RunNotFound
+from fleetgraph.errors import EventsLost, FleetError, RunNotFound
 from fleetgraph.redis_server import RedisServer
 from fleetgraph.wire import keys
 from tests.client import graphs
@@ -65,7 +65,26 @@ def test_from_any_seq(client: Client) -> None:
     for seq, _ in whole:
         assert list(client.join(chunks.run_id, seq)) == [chunk for later, chunk in whole if later > seq]
     assert list(client.join(chunks.run_id, chunks.seq)) == []
-    assert list(client.join(chunks.run_id, 1000)) == [], "there is nothing behind its end"
+    last = client.get_run(chunks.run_id).seq
+    assert list(client.join(chunks.run_id, last)) == [], "there is nothing behind its end"
+
+
+@pytest.mark.parametrize("goes_on", [False, True])
+def test_a_number_that_no_event_has(client: Client, goes_on: bool) -> None:
+    key = new_key()
+    if not goes_on:
+        gates.open(key)
+    run = client.submit("holding", held(key), new_thread(), stream_mode=MODES)
+    if goes_on:
+        wait_until(lambda: gates.arrived(key))
+    else:
+        run.result()
+    last = run.info().seq
+    for after in (last + 1000, -1):
+        with pytest.raises(FleetError, match=rf"run {run.id} can be joined after 0 to \d+, not after {after}: "):
+            next(client.join(run.id, after))
+    gates.open(key)
+    assert run.result()["log"] == [key, "after 1"]
 
 
 def test_a_reader_that_stopped_goes_on_where_it_was(client: Client) -> None:

@@ -117,6 +117,12 @@ def test_lists_of_runs(client: Client) -> None:
     third.result()
 
 
+def test_a_status_that_does_not_exist(client: Client) -> None:
+    for status in ("bogus", ["success", "bogus"]):
+        with pytest.raises(ValueError, match="Unknown status 'bogus': choose among pending, running, success, err"):
+            client.list_runs(status=status)
+
+
 def test_lists_leave_out_what_has_expired(client: Client, store: redis.Redis) -> None:
     from fleetgraph.wire import keys
 

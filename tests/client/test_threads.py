@@ -38,6 +38,17 @@ def test_a_thread_that_is_not_there_is_empty(client: Client) -> None:
     assert list(client.get_state_history("asking", new_thread())) == []
 
 
+@pytest.mark.parametrize("config", [{}, {"configurable": {}}, {"configurable": {"checkpoint_ns": ""}}], ids=str)
+def test_a_config_without_a_thread(client: Client, config: Any) -> None:
+    for method, ask in (
+        ("get_state", lambda: client.get_state("asking", config)),
+        ("get_state_history", lambda: next(client.get_state_history("asking", config))),
+        ("update_state", lambda: client.update_state("asking", config, {"topic": "x"})),
+    ):
+        with pytest.raises(KeyError, match=rf"{method} needs the id of a thread in its config: .*'thread_id': \.\.\."):
+            ask()
+
+
 def test_an_answer(client: Client) -> None:
     thread = new_thread()
     client.invoke("asking", TEA, thread)

@@ -49,6 +49,16 @@ def says(state: State, writer: StreamWriter) -> dict[str, Any]:
 saying = one_node(says)
 
 
+def weighs(state: State) -> dict[str, Any]:
+    """Tells how much of the state it has got, after a gate."""
+    attempt = gates.arrive(f"{state['key']}:began")
+    gates.wait(f"{state['key']}:go")
+    return {"log": [f"{len(state['how'])} and {len(state['log'])} weighed by {attempt}"]}
+
+
+weighing = one_node(weighs)
+
+
 def each(state: State) -> list[Send]:
     return [Send("part", {"key": state["key"], "count": number}) for number in range(state["count"])]
 

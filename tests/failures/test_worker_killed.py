@@ -16,12 +16,13 @@ from fleetgraph.wire import keys
 from fleetgraph.wire.codec import Codec
 from fleetgraph.wire.events import decode_message
 from tests.failures.conftest import StockWorker, begun, kill_all, until
-from tests.failures.graphs import saying
+from tests.failures.graphs import saying, weighing
 from tests.fleet import gates
 from tests.fleet.observing import Running, Watched, new_key
 from tests.fleet.processes import Worker
 
 SAYING = "tests.failures.graphs:saying"
+WEIGHING = "tests.failures.graphs:weighing"
 
 
 @pytest.mark.timeout(120)
@@ -57,3 +58,24 @@ def test_its_task_runs_again_elsewhere(
     said = [(event.payload, event.attempt) for event in events if event.mode == "custom"]
     assert said == [("before, 1", 1), ("before, 2", 2), ("after, 2", 2)]
     assert gates.arrived(f"{key}:ended") == gates.arrived(f"{key}:began")[1:]
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("kind", [Worker, StockWorker])
+def test_it_is_given_the_large_values_of_the_state_again(
+    start_worker: Callable[..., Any], server: RedisServer, queue: str, client: redis.Redis, kind: Any
+) -> None:
+    victim = start_worker(WEIGHING, kind=kind)
+    key = new_key()
+    with Fleet(server.url, queue=queue) as fleet:
+        run = Running(weighing.on(fleet), {"key": key, "how": "x" * 1_000_000, "log": ["x" * 1000] * 100})
+        begun(run, f"{key}:began")
+        watched = Watched(client)
+        assert client.hlen(keys.values(watched.id)) == 2
+        start_worker(WEIGHING, kind=kind)
+        kill_all(victim)
+        until(lambda: len(gates.arrived(f"{key}:began")) == 2, "the second attempt")
+        gates.open(f"{key}:go")
+        result = run.result()
+    assert result["log"][-1] == "1000000 and 100 weighed by 2"
+    assert not client.exists(keys.values(watched.id))

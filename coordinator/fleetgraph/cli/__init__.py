@@ -137,7 +137,7 @@ def _add_clients(commands: Any) -> None:
         "--on-disconnect",
         choices=["cancel", "continue"],
         default="cancel",
-        help="what becomes of it at Ctrl-C; default: %(default)s",
+        help="what becomes of it at Ctrl-C, or when this command is killed; default: %(default)s",
     )
     _add_client(run)
     run.set_defaults(run=_run_run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import threading
 import typing
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -11,11 +12,12 @@ from typing import Any, Final
 
 from fleetgraph.client import Client
 from fleetgraph.coordinator.run import Limits
-from fleetgraph.coordinator.service import CHECK_SECONDS, Service, load_graphs, stop_on_signal
+from fleetgraph.coordinator.service import CHECK_SECONDS, Service, load_graphs
 from fleetgraph.graph.compiled import CompiledGraph
 from fleetgraph.local_workers import LocalWorkers
 from fleetgraph.lookup import GraphRegistry
 from fleetgraph.redis_server import RedisServer, check_server, mask_password
+from fleetgraph.signals import stop_on_signal
 from fleetgraph.wire.connection import connect
 from fleetgraph.wire.messages import GraphRef
 from fleetgraph.wire.transitions import RunStatus
@@ -43,7 +45,8 @@ def run(refs: Sequence[str], url: str | None, *, workers: int, concurrency: int,
         FleetgraphError: Something could not start, or broke down.
     """
     registry = load_graphs(refs)
-    with stop_on_signal() as stopping, ExitStack() as stack:
+    stopping = threading.Event()
+    with stop_on_signal(stopping.set), ExitStack() as stack:
         own = None if url is not None else stack.enter_context(RedisServer())
         where = own.url if own is not None else url or ""
         client = connect(where)

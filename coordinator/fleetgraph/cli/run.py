@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any, cast
 
 from fleetgraph.cli.arguments import NOTHING, config_of
 from fleetgraph.cli.printing import show_run, to_json
 from fleetgraph.client import Client
-from fleetgraph.client.reading import Modes
-from fleetgraph.client.submission import MultitaskStrategy
+from fleetgraph.errors import FleetError
 from fleetgraph.types import Command
 
 
@@ -51,18 +52,29 @@ def run(
     """
     answer: Any = cast(Any, Command)(resume=resume)
     input: Any = answer if resume is not NOTHING else None if given is NOTHING else given
+    options: dict[str, Any] = {"stream_mode": modes, "subgraphs": subgraphs, "multitask_strategy": strategy}
     with Client(url) as client:
-        handle = client.submit(
-            graph,
-            input,
-            config_of(config, thread),
-            stream_mode=cast(Modes, modes),
-            subgraphs=subgraphs,
-            multitask_strategy=cast(MultitaskStrategy, strategy),
-            on_disconnect="continue" if survives or detach else "cancel",
-        )
         if detach:
+            with _naming_the_option(graph, thread):
+                handle = client.submit(graph, input, config_of(config, thread), **options)
             print(to_json({"type": "run", "run": handle.id}) if as_json else handle.id)
             return 0
-        with handle.join(stream_mode=cast(Modes, modes), subgraphs=subgraphs, version="v2") as chunks:
+        on_disconnect = "continue" if survives else "cancel"
+        chunks = client.stream(
+            graph, input, config_of(config, thread), version="v2", on_disconnect=on_disconnect, **options
+        )
+        with chunks:
+            with _naming_the_option(graph, thread):
+                chunks.start()
             return show_run(chunks, as_json=as_json, graph=graph, thread=thread)
+
+
+@contextmanager
+def _naming_the_option(graph: str, thread: str | None) -> Generator[None]:
+    """Says of an error for want of a thread how one is given here."""
+    try:
+        yield
+    except (KeyError, ValueError) as error:
+        if thread is not None or "thread_id" not in str(error):
+            raise
+        raise FleetError(f"{graph} keeps its state in threads: name the one to run it in, with --thread ID") from error

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from math import inf
 from time import monotonic
 from typing import Any, Final, TypeVar
 from uuid import uuid4
@@ -17,13 +18,15 @@ from uuid import uuid4
 import redis
 
 from fleetgraph.client.records import RunInfo
-from fleetgraph.client.services import START_ONE, Service, choose, is_called, resolve
-from fleetgraph.errors import FleetError, NoCoordinator, RunNotFound
+from fleetgraph.client.services import START_ONE, Service, choose, resolve
+from fleetgraph.errors import FleetError, NoCoordinator, ResultTimeout, RunNotFound
 from fleetgraph.wire import keys
 from fleetgraph.wire.calling import seconds
 from fleetgraph.wire.calls import CALL_TTL, Method, decode_reply, encode_call
 from fleetgraph.wire.codec import Codec
+from fleetgraph.wire.names import is_called
 from fleetgraph.wire.outages import will_pass
+from fleetgraph.wire.transitions import RunStatus
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +45,8 @@ Redis was away."""
 
 ALONE_SECONDS: Final = 10.0
 """How long a run may be without a coordinator before its readers are told; and then again and again."""
+
+_STATUSES: Final = tuple(status.value for status in RunStatus)
 
 BATCH: Final = 200
 """Records read at once."""
@@ -203,7 +208,13 @@ def get_run(run: str) -> Asking[RunInfo]:
 
 
 def list_runs(status: Sequence[str] | None, graph: str | None, limit: int) -> Asking[list[RunInfo]]:
-    """Runs, the newest first."""
+    """Runs, the newest first.
+
+    Raises:
+        ValueError: There is no such status.
+    """
+    if unknown := [one for one in status or () if one not in _STATUSES]:
+        raise ValueError(f"Unknown status {unknown[0]!r}: choose among {', '.join(_STATUSES)}.")
     found: dict[str, RunInfo] = {}  # by id: what is new meanwhile moves the others to later places
     start = 0
     while len(found) < limit:
@@ -229,10 +240,36 @@ class Watch:
     """Looks after a run that is silent: warns when nobody is there to go on with it."""
 
     run: str
+    timeout: float | None = None
+    """After how many seconds there is no more waiting for the run; None to wait for as long as it takes."""
     alone_since: float | None = None
+    waits: str | None = None
+    """What keeps it from going on, as was told last."""
+    began: float = field(default_factory=monotonic)
+
+    def left(self) -> float:
+        """How many seconds there are left to wait."""
+        return inf if self.timeout is None else max(0.0, self.timeout - (monotonic() - self.began))
+
+    def check(self) -> None:
+        """To be called when there is more to wait for.
+
+        Raises:
+            ResultTimeout: It has been waited for long enough.
+        """
+        if self.timeout is not None and not self.left():
+            raise ResultTimeout(self.run, self.timeout, self.waits or "")
 
     def look(self) -> Asking[None]:
-        """To be called while the run is silent."""
+        """To be called while the run is silent.
+
+        Raises:
+            ResultTimeout: It has been waited for long enough.
+        """
+        yield from self._look()
+        self.check()
+
+    def _look(self) -> Asking[None]:
         try:
             info = RunInfo.of_record(self.run, (yield [("HGETALL", keys.run(self.run))])[0])
             alone = info is not None and info.ended is None and info.coordinator not in (yield from _living())
@@ -241,6 +278,10 @@ class Watch:
                 raise
             return  # reading goes on when Redis is back
         now = monotonic()
+        waits = None if info is None else info.waits
+        if waits is not None and waits != self.waits:
+            logger.warning("Run %s waits: %s", self.run, waits)
+        self.waits = waits
         if not alone:
             self.alone_since = None
         elif self.alone_since is None:

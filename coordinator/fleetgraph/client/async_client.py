@@ -18,10 +18,17 @@ from fleetgraph.client.readable import ReadableCodec
 from fleetgraph.client.reading import Modes, Reader, RunResult, reading
 from fleetgraph.client.records import RunInfo
 from fleetgraph.client.services import known_graphs
-from fleetgraph.client.submission import Asked, MultitaskStrategy, OnDisconnect, Submission, submission
+from fleetgraph.client.submission import (
+    Asked,
+    MultitaskStrategy,
+    OnDisconnect,
+    Submission,
+    submission,
+    with_thread,
+)
 from fleetgraph.client.subscription import AsyncSubscription
 from fleetgraph.config import RunnableConfig
-from fleetgraph.errors import FleetgraphError, RunNotFound
+from fleetgraph.errors import FleetgraphError, ResultTimeout, RunNotFound
 from fleetgraph.stream.chunks import Result, Version
 from fleetgraph.types import All, Durability, StateSnapshot
 from fleetgraph.wire.calls import Method
@@ -37,6 +44,8 @@ class AsyncChunks(AsyncIterator[Any]):
         self.run_id = reader.run
         self._reader = reader
         self._chunks = chunks
+        """The chunks behind a first item, which only tells that they can be read from then on."""
+        self._started = False
 
     @property
     def seq(self) -> int:
@@ -48,7 +57,14 @@ class AsyncChunks(AsyncIterator[Any]):
         """How the run ended; None while the end has not been read."""
         return self._reader.status
 
+    async def start(self) -> None:
+        """The async twin of `Chunks.start`."""
+        if not self._started:
+            self._started = True
+            await anext(self._chunks)
+
     async def __anext__(self) -> Any:
+        await self.start()
         return await anext(self._chunks)
 
     async def aclose(self) -> None:
@@ -105,10 +121,12 @@ class AsyncRunHandle:
         """Cancel it. Returns whether there was something to cancel."""
         return await self._client.cancel(self.id)
 
-    async def result(self) -> Any:
+    async def result(self, timeout: float | None = None) -> Any:
         """The async twin of `RunHandle.result`."""
         result = RunResult(self.id)
-        async for chunk in self.join(stream_mode="values"):
+        reader = Reader(self.id, reading("values", False, "v1", None))
+        joined = self._client._joined(reader, self._on_disconnect, timeout)  # pyright: ignore[reportPrivateUsage]
+        async for chunk in AsyncChunks(reader, joined):
             result.add(chunk)
         return result.value
 
@@ -177,7 +195,7 @@ class AsyncClient:
             on_disconnect,
             multitask_strategy,
         )
-        return self._stream(graph, submission(input, asked, whole=False, asynchronous=True))
+        return self._stream(graph, submission(input, asked, whole=False, asynchronous=True, is_read=True))
 
     async def invoke(
         self,
@@ -210,7 +228,7 @@ class AsyncClient:
             multitask_strategy,
         )
         result = Result(stream_mode, version)
-        async with self._stream(graph, submission(input, asked, whole=True, asynchronous=True)) as chunks:
+        async with self._stream(graph, submission(input, asked, whole=True, asynchronous=True, is_read=True)) as chunks:
             async for chunk in chunks:
                 result.add(chunk)
         return result.value
@@ -245,7 +263,7 @@ class AsyncClient:
             on_disconnect,
             multitask_strategy,
         )
-        made = submission(input, asked, whole=stream_mode is None, asynchronous=True)
+        made = submission(input, asked, whole=stream_mode is None, asynchronous=True, is_read=False)
         try:
             await self._submit(graph, made)
         except BaseException:
@@ -299,7 +317,9 @@ class AsyncClient:
 
     async def get_state(self, graph: str, config: RunnableConfig, *, subgraphs: bool = False) -> StateSnapshot:
         """The async twin of `Client.get_state`."""
-        return await self._ask(Method.GET_STATE, {"config": config, "subgraphs": subgraphs}, graph)
+        return await self._ask(
+            Method.GET_STATE, {"config": with_thread("get_state", config), "subgraphs": subgraphs}, graph
+        )
 
     async def get_state_history(
         self,
@@ -311,7 +331,12 @@ class AsyncClient:
         limit: int | None = None,
     ) -> AsyncIterator[StateSnapshot]:
         """The async twin of `Client.get_state_history`."""
-        asked = {"config": config, "filter": None if filter is None else dict(filter), "before": before, "limit": limit}
+        asked = {
+            "config": with_thread("get_state_history", config),
+            "filter": None if filter is None else dict(filter),
+            "before": before,
+            "limit": limit,
+        }
         for snapshot in await self._ask(Method.GET_STATE_HISTORY, asked, graph):
             yield snapshot
 
@@ -319,7 +344,11 @@ class AsyncClient:
         self, graph: str, config: RunnableConfig, values: Any, as_node: str | None = None
     ) -> RunnableConfig:
         """The async twin of `Client.update_state`."""
-        return await self._ask(Method.UPDATE_STATE, {"config": config, "values": values, "as_node": as_node}, graph)
+        return await self._ask(
+            Method.UPDATE_STATE,
+            {"config": with_thread("update_state", config), "values": values, "as_node": as_node},
+            graph,
+        )
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
@@ -328,12 +357,13 @@ class AsyncClient:
         return AsyncChunks(reader, self._streamed(graph, made, reader))
 
     async def _streamed(self, graph: str, made: Submission, reader: Reader) -> AsyncGenerator[Any]:
+        watch = Watch(reader.run)
         try:
-            async with self._subscribed(reader) as events:
+            async with self._subscribed(reader, watch) as events:
                 await self._submit(graph, made)
-                async for event in events:
-                    if (chunk := reader.take(event)) is not MISSING:
-                        yield chunk
+                yield None
+                async for chunk in _chunks(events, reader, watch):
+                    yield chunk
         finally:
             if reader.status is None and made.on_disconnect == "cancel":
                 await self._abandon(made.run)
@@ -350,26 +380,37 @@ class AsyncClient:
         except FleetgraphError as error:
             logger.warning("could not cancel run %s: %s", run, error)
 
-    async def _joined(self, reader: Reader, on_disconnect: OnDisconnect) -> AsyncGenerator[Any]:
+    async def _joined(
+        self, reader: Reader, on_disconnect: OnDisconnect, timeout: float | None = None
+    ) -> AsyncGenerator[Any]:
+        watch = Watch(reader.run)
         try:
-            reader.start_from(await self.get_run(reader.run))
-            async with self._subscribed(reader, late=True) as events:
-                async for event in events:
-                    if (chunk := reader.take(event)) is not MISSING:
-                        yield chunk
+            info = await self.get_run(reader.run)
+            reader.start_from(info)
+            watch.timeout = None if info.over else timeout  # what is there is read, however much it is
+            async with self._subscribed(reader, watch, late=True) as events:
+                yield None
+                async for chunk in _chunks(events, reader, watch):
+                    yield chunk
+        except ResultTimeout:
+            on_disconnect = "continue"
+            raise
         finally:
             if reader.status is None and on_disconnect == "cancel":
                 await self._abandon(reader.run)
 
     @asynccontextmanager
-    async def _subscribed(self, reader: Reader, *, late: bool = False) -> AsyncGenerator[AsyncSubscription]:
-        watch = Watch(reader.run)
-
+    async def _subscribed(
+        self, reader: Reader, watch: Watch, *, late: bool = False
+    ) -> AsyncGenerator[AsyncSubscription]:
         async def idle() -> None:
             await adrive(watch.look(), self._send_once)
 
+        subscription = AsyncSubscription(
+            self._redis, reader.run, self._codec, idle, reader.seq, late=late, patience=watch.left
+        )
         with self._link.telling():
-            async with AsyncSubscription(self._redis, reader.run, self._codec, idle, reader.seq, late=late) as events:
+            async with subscription as events:
                 yield events
 
     async def _ask(self, method: Method, payload: dict[str, Any], graph: str | None = None) -> Any:
@@ -395,3 +436,11 @@ class AsyncClient:
             for command in commands:
                 pipe.execute_command(*command)  # pyright: ignore[reportUnknownMemberType]
             return await pipe.execute()
+
+
+async def _chunks(events: AsyncSubscription, reader: Reader, watch: Watch) -> AsyncIterator[Any]:
+    async for event in events:
+        if (chunk := reader.take(event)) is not MISSING:
+            yield chunk
+        if reader.status is None:
+            watch.check()

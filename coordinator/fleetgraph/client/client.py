@@ -19,10 +19,17 @@ from fleetgraph.client.readable import ReadableCodec
 from fleetgraph.client.reading import Modes, Reader, RunResult, reading
 from fleetgraph.client.records import RunInfo
 from fleetgraph.client.services import known_graphs
-from fleetgraph.client.submission import Asked, MultitaskStrategy, OnDisconnect, Submission, submission
+from fleetgraph.client.submission import (
+    Asked,
+    MultitaskStrategy,
+    OnDisconnect,
+    Submission,
+    submission,
+    with_thread,
+)
 from fleetgraph.client.subscription import Subscription
 from fleetgraph.config import RunnableConfig
-from fleetgraph.errors import FleetgraphError, RunNotFound
+from fleetgraph.errors import FleetgraphError, ResultTimeout, RunNotFound
 from fleetgraph.stream.chunks import Result, Version
 from fleetgraph.types import All, Durability, StateSnapshot
 from fleetgraph.wire.calls import Method
@@ -42,6 +49,8 @@ class Chunks(Iterator[Any]):
         self.run_id = reader.run
         self._reader = reader
         self._chunks = chunks
+        """The chunks behind a first item, which only tells that they can be read from then on."""
+        self._started = False
 
     @property
     def seq(self) -> int:
@@ -53,7 +62,18 @@ class Chunks(Iterator[Any]):
         """How the run ended; None while the end has not been read."""
         return self._reader.status
 
+    def start(self) -> None:
+        """Submit the run, or find the one to join, now; else that happens when the first chunk is asked for.
+
+        Raises:
+            Exception: What asking for the first chunk would raise before there is one.
+        """
+        if not self._started:
+            self._started = True
+            next(self._chunks)
+
     def __next__(self) -> Any:
+        self.start()
         return next(self._chunks)
 
     def close(self) -> None:
@@ -118,15 +138,22 @@ class RunHandle:
         """Cancel it. Returns whether there was something to cancel."""
         return self._client.cancel(self.id)
 
-    def result(self) -> Any:
+    def result(self, timeout: float | None = None) -> Any:
         """Wait for its end. Returns the last state, as `invoke` does; needs a run that streams `values`.
 
+        Args:
+            timeout: How many seconds to wait for it; None for as long as it takes.
+
         Raises:
+            ResultTimeout: It has not ended by then. It goes on, also if it was submitted with
+                `on_disconnect="cancel"`, and its result can be asked for again. It is a `TimeoutError`.
             FleetError: It streams no `values`.
             Exception: What ended it.
         """
         result = RunResult(self.id)
-        for chunk in self.join(stream_mode="values"):
+        reader = Reader(self.id, reading("values", False, "v1", None))
+        joined = self._client._joined(reader, self._on_disconnect, timeout)  # pyright: ignore[reportPrivateUsage]
+        for chunk in Chunks(reader, joined):
             result.add(chunk)
         return result.value
 
@@ -230,7 +257,7 @@ class Client:
             on_disconnect,
             multitask_strategy,
         )
-        return self._stream(graph, submission(input, asked, whole=False, asynchronous=False))
+        return self._stream(graph, submission(input, asked, whole=False, asynchronous=False, is_read=True))
 
     def invoke(
         self,
@@ -270,7 +297,7 @@ class Client:
             multitask_strategy,
         )
         result = Result(stream_mode, version)
-        for chunk in self._stream(graph, submission(input, asked, whole=True, asynchronous=False)):
+        for chunk in self._stream(graph, submission(input, asked, whole=True, asynchronous=False, is_read=True)):
             result.add(chunk)
         return result.value
 
@@ -314,7 +341,7 @@ class Client:
             on_disconnect,
             multitask_strategy,
         )
-        made = submission(input, asked, whole=stream_mode is None, asynchronous=False)
+        made = submission(input, asked, whole=stream_mode is None, asynchronous=False, is_read=False)
         try:
             self._submit(graph, made)
         except BaseException:
@@ -350,6 +377,7 @@ class Client:
 
         Raises:
             RunNotFound: There is no such run; when the first chunk is asked for.
+            FleetError: It has no event of the number `after`.
             EventsLost: Events that come next are gone from the run's log.
             Exception: What ended the run.
         """
@@ -386,6 +414,9 @@ class Client:
             status: Only those of this status, or of one of these.
             graph: Only those of this graph.
             limit: How many at most.
+
+        Raises:
+            ValueError: There is no such status.
         """
         return self._drive(asking.list_runs((status,) if isinstance(status, str) else status, graph, limit))
 
@@ -403,11 +434,13 @@ class Client:
         """A thread's state: see `graph.get_state`.
 
         Raises:
+            KeyError: `config` names no thread.
             NoCoordinator: Nobody answers calls on that Redis.
             GraphNotFound: No coordinator has the graph.
             Exception: What `graph.get_state` raises.
         """
-        return self._ask(Method.GET_STATE, {"config": config, "subgraphs": subgraphs}, graph)
+        asked = {"config": with_thread("get_state", config), "subgraphs": subgraphs}
+        return self._ask(Method.GET_STATE, asked, graph)
 
     def get_state_history(
         self,
@@ -423,7 +456,12 @@ class Client:
         Raises:
             Exception: As `get_state`.
         """
-        asked = {"config": config, "filter": None if filter is None else dict(filter), "before": before, "limit": limit}
+        asked = {
+            "config": with_thread("get_state_history", config),
+            "filter": None if filter is None else dict(filter),
+            "before": before,
+            "limit": limit,
+        }
         yield from self._ask(Method.GET_STATE_HISTORY, asked, graph)
 
     def update_state(
@@ -435,7 +473,11 @@ class Client:
             FleetError: The coordinator died before it replied: nobody knows whether it was done.
             Exception: What `graph.update_state` raises, and as `get_state`.
         """
-        return self._ask(Method.UPDATE_STATE, {"config": config, "values": values, "as_node": as_node}, graph)
+        return self._ask(
+            Method.UPDATE_STATE,
+            {"config": with_thread("update_state", config), "values": values, "as_node": as_node},
+            graph,
+        )
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
@@ -444,10 +486,12 @@ class Client:
         return Chunks(reader, self._streamed(graph, made, reader))
 
     def _streamed(self, graph: str, made: Submission, reader: Reader) -> Generator[Any]:
+        watch = Watch(reader.run)
         try:
-            with self._subscribed(reader) as events:
+            with self._subscribed(reader, watch) as events:
                 self._submit(graph, made)
-                yield from _chunks(events, reader)
+                yield None
+                yield from _chunks(events, reader, watch)
         finally:
             if reader.status is None and made.on_disconnect == "cancel":
                 self._abandon(made.run)
@@ -464,20 +508,26 @@ class Client:
         except FleetgraphError as error:
             logger.warning("could not cancel run %s: %s", run, error)
 
-    def _joined(self, reader: Reader, on_disconnect: OnDisconnect) -> Generator[Any]:
+    def _joined(self, reader: Reader, on_disconnect: OnDisconnect, timeout: float | None = None) -> Generator[Any]:
+        watch = Watch(reader.run)
         try:
-            reader.start_from(self.get_run(reader.run))
-            with self._subscribed(reader, late=True) as events:
-                yield from _chunks(events, reader)
+            info = self.get_run(reader.run)
+            reader.start_from(info)
+            watch.timeout = None if info.over else timeout  # what is there is read, however much it is
+            with self._subscribed(reader, watch, late=True) as events:
+                yield None
+                yield from _chunks(events, reader, watch)
+        except ResultTimeout:
+            on_disconnect = "continue"
+            raise
         finally:
             if reader.status is None and on_disconnect == "cancel":
                 self._abandon(reader.run)
 
     @contextmanager
-    def _subscribed(self, reader: Reader, *, late: bool = False) -> Generator[Subscription]:
-        watch = Watch(reader.run)
+    def _subscribed(self, reader: Reader, watch: Watch, *, late: bool = False) -> Generator[Subscription]:
         idle = partial(self._look, watch)
-        events = Subscription(self._redis, reader.run, self._codec, idle, reader.seq, late=late)
+        events = Subscription(self._redis, reader.run, self._codec, idle, reader.seq, late=late, patience=watch.left)
         with self._link.telling(), events:
             yield events
 
@@ -509,7 +559,9 @@ class Client:
             return pipe.execute()
 
 
-def _chunks(events: Subscription, reader: Reader) -> Iterator[Any]:
+def _chunks(events: Subscription, reader: Reader, watch: Watch) -> Iterator[Any]:
     for event in events:
         if (chunk := reader.take(event)) is not MISSING:
             yield chunk
+        if reader.status is None:
+            watch.check()

@@ -9,8 +9,9 @@ from typing import Final
 
 import redis
 
-from fleetgraph.errors import FleetError, RedisFull, RedisUnavailable
+from fleetgraph.errors import FleetError, FleetgraphError, RedisFull, RedisUnavailable, RemoteTraceback
 from fleetgraph.redis_server import certificate_advice, mask_password
+from fleetgraph.wire.acl import Role, missing_rights
 from fleetgraph.wire.outages import Backoff, is_out_of_memory, will_pass
 
 RETRY_SECONDS: Final = 30.0
@@ -35,15 +36,28 @@ class Link:
         """
         try:
             yield
-        except redis.AuthenticationError as error:
-            raise RedisUnavailable(f"Redis at {self.shown_url} refuses the login: {error}") from error
-        except (redis.ConnectionError, redis.TimeoutError) as error:
-            told = f"{str(error).rstrip('.')}.{certificate_advice(error)}"
-            raise RedisUnavailable(f"no Redis answers at {self.shown_url}: {told}") from error
-        except redis.ResponseError as error:
-            if is_out_of_memory(error):
-                raise RedisFull from error
-            raise FleetError(f"Redis at {self.shown_url} refuses what a client needs: {error}") from error
+        except redis.RedisError as error:
+            # What a node raised, or a coordinator, says nothing about the Redis that is used here.
+            told = None if isinstance(error.__cause__, RemoteTraceback) else self._told(error)
+            if told is None:
+                raise
+            raise told from error
+
+    def _told(self, error: redis.RedisError) -> FleetgraphError | None:
+        match error:
+            case redis.AuthenticationError():
+                return RedisUnavailable(f"Redis at {self.shown_url} refuses the login: {error}")
+            case redis.ConnectionError() | redis.TimeoutError():
+                told = f"{str(error).rstrip('.')}.{certificate_advice(error)}"
+                return RedisUnavailable(f"no Redis answers at {self.shown_url}: {told}")
+            case redis.ResponseError() if is_out_of_memory(error):
+                return RedisFull()
+            case redis.ResponseError():
+                advice = missing_rights(error, Role.CLIENT)
+                told = f"{error}. {advice}" if advice else str(error)
+                return FleetError(f"Redis at {self.shown_url} refuses what a client needs: {told}")
+            case _:
+                return None
 
     def attempt(self) -> Attempt:
         """A new attempt to send something."""

@@ -75,7 +75,16 @@ class Reader:
         self._wanted = wanted
 
     def start_from(self, info: RunInfo) -> None:
-        """Take into account what is on record of the run, before its events are read."""
+        """Take into account what is on record of the run, before its events are read.
+
+        Raises:
+            FleetError: The run has no event of the number that is known.
+        """
+        if not 0 <= self.seq <= info.seq:
+            raise FleetError(
+                f"run {self.run} can be joined after 0 to {info.seq}, not after {self.seq}: it has {info.seq} events "
+                "so far. If it had more once, Redis has lost the last ones."
+            )
         if info.ended is not None and self.seq >= info.seq:
             self.seq = info.seq - 1  # only how it ended is left to be told
 

@@ -37,6 +37,8 @@ class RunInfo:
     """The id of the coordinator that holds it, or did."""
     queue: str
     """The queue that its tasks are put on."""
+    waits: str | None = None
+    """What keeps it from going on just now: that no worker is there for it, say."""
 
     @property
     def over(self) -> bool:
@@ -63,6 +65,7 @@ class RunInfo:
             int(record.get(b"seq", b"0")),
             text(b"coordinator"),
             text(b"queue"),
+            (text(b"waits") or None) if b"ended" not in record else None,
         )
 
 

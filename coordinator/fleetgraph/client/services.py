@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from fleetgraph.errors import GraphNotFound, NoCoordinator
 from fleetgraph.wire.calls import SERVICE
+from fleetgraph.wire.names import is_called
 
 START_ONE = "Start one: fleetgraph coordinator MODULE:GRAPH --redis URL"
 
@@ -59,11 +60,6 @@ def resolve(services: Sequence[Service], graph: str) -> str:
         f"No live coordinator has a graph {graph!r}; there is: {', '.join(known) or 'none'}. Start a coordinator that "
         "has it: fleetgraph coordinator MODULE:GRAPH --redis URL"
     )
-
-
-def is_called(name: str, graph: str) -> bool:
-    """Whether `graph` is the whole name of a graph, or its attribute."""
-    return graph in (name, name.rpartition(":")[2])
 
 
 def choose(services: Sequence[Service], graph: str | None) -> Service:

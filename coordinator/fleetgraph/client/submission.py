@@ -13,7 +13,7 @@ from fleetgraph.stream.chunks import ChunkFormat, Version
 from fleetgraph.types import All, Durability
 
 OnDisconnect = Literal["cancel", "continue"]
-"""Whether a run is cancelled when its reader closes its iterator early."""
+"""Whether a run is cancelled when its reader closes its iterator early, or is killed."""
 MultitaskStrategy = Literal["reject", "enqueue", "interrupt"]
 """On a thread where another run goes on, a run is refused, or waits, or has the other one cancelled."""
 
@@ -50,7 +50,7 @@ class Asked:
     multitask_strategy: MultitaskStrategy
 
 
-def submission(input: Any, asked: Asked, *, whole: bool, asynchronous: bool) -> Submission:
+def submission(input: Any, asked: Asked, *, whole: bool, asynchronous: bool, is_read: bool) -> Submission:
     """What to submit.
 
     Args:
@@ -58,6 +58,7 @@ def submission(input: Any, asked: Asked, *, whole: bool, asynchronous: bool) -> 
         asked: What the caller wants.
         whole: Whether it wants what the graph returns, and not what its state keeps.
         asynchronous: Whether the caller is a coroutine.
+        is_read: Whether the caller reads the run from its beginning, so that it is gone if nobody does.
 
     Raises:
         ValueError: A mode, version, strategy or reaction that does not exist.
@@ -85,9 +86,24 @@ def submission(input: Any, asked: Asked, *, whole: bool, asynchronous: bool) -> 
         "durability": asked.durability,
         "subgraphs": asked.subgraphs,
         "multitask_strategy": strategy,
+        "on_disconnect": asked.on_disconnect if is_read else "continue",
         "asynchronous": asynchronous,
     }
     return Submission(run, payload, Reading(chunks), asked.on_disconnect)
+
+
+def with_thread(method: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config that has to name a thread.
+
+    Raises:
+        KeyError: It names none.
+    """
+    if "thread_id" not in (config.get("configurable") or {}):
+        raise KeyError(
+            f"{method} needs the id of a thread in its config: {{'configurable': {{'thread_id': ...}}}}, "
+            f"not {dict(config)}"
+        )
+    return dict(config)
 
 
 def _check(what: str, given: str, known: Sequence[str]) -> None:

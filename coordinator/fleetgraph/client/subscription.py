@@ -49,6 +49,7 @@ class Subscription:
         idle: Called whenever the run is silent; may raise to give up.
         after: Seq of the last event already known.
         late: Whether there may be events already, to be read from the log at once.
+        patience: How many seconds the next silence may last, where less than `SILENCE_SECONDS` is wanted.
     """
 
     def __init__(
@@ -60,12 +61,14 @@ class Subscription:
         after: int = 0,
         *,
         late: bool = False,
+        patience: Callable[[], float] = lambda: SILENCE_SECONDS,
     ) -> None:
         self._client = client
         self._run = run
         self._codec = codec
         self._idle = idle
         self._late = late
+        self._patience = patience
         self._sequence = Sequence(run, after)
         self._pubsub: Any = client.pubsub()  # pyright: ignore[reportUnknownMemberType]
 
@@ -101,7 +104,7 @@ class Subscription:
 
     def _next(self) -> list[Event] | Iterator[Event]:
         try:
-            message = self._pubsub.get_message(timeout=SILENCE_SECONDS)
+            message = self._pubsub.get_message(timeout=min(SILENCE_SECONDS, self._patience()))
         except (RedisConnectionError, RedisTimeoutError):
             self._idle()
             time.sleep(_RECONNECT_SECONDS)  # nothing to wait for but Redis itself
@@ -140,12 +143,14 @@ class AsyncSubscription:
         after: int = 0,
         *,
         late: bool = False,
+        patience: Callable[[], float] = lambda: SILENCE_SECONDS,
     ) -> None:
         self._client = client
         self._run = run
         self._codec = codec
         self._idle = idle
         self._late = late
+        self._patience = patience
         self._sequence = Sequence(run, after)
         self._pubsub: Any = client.pubsub()  # pyright: ignore[reportUnknownMemberType]
 
@@ -186,7 +191,7 @@ class AsyncSubscription:
     async def _next(self) -> AsyncIterator[Event]:
         fresh: list[Event] | None = None
         try:
-            message = await self._pubsub.get_message(timeout=SILENCE_SECONDS)
+            message = await self._pubsub.get_message(timeout=min(SILENCE_SECONDS, self._patience()))
         except (RedisConnectionError, RedisTimeoutError):
             message = None
             await asyncio.sleep(_RECONNECT_SECONDS)  # nothing to wait for but Redis itself

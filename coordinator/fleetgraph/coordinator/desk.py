@@ -18,7 +18,7 @@ from functools import partial
 from typing import Any, Final, TypeVar, cast
 
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import NoPermissionError, RedisError
 
 from fleetgraph.coordinator.coordinator import Coordinator, Multitask
 from fleetgraph.coordinator.patience import patiently
@@ -27,6 +27,8 @@ from fleetgraph.graph.compiled import CompiledGraph
 from fleetgraph.wire import keys
 from fleetgraph.wire.calling import command, execute_all, seconds
 from fleetgraph.wire.calls import CALL_TTL, ClientCall, Method, Reply, decode_call, encode_reply
+from fleetgraph.wire.codec import Codec
+from fleetgraph.wire.encryption import FILE_VARIABLE, KEY_VARIABLE, is_sealed
 from fleetgraph.wire.messages import GraphRef, Order
 from fleetgraph.wire.outages import Backoff, persistently
 
@@ -45,6 +47,9 @@ _REPLIES_KEPT: Final = timedelta(minutes=1)
 """How long replies are kept for clients that ask again: longer than they try to."""
 
 _NOTHING: Final = type(None)
+
+_PLAIN: Final = Codec(cipher=None)
+"""For clients that have no key."""
 
 _OPTIONS: Final[Mapping[str, tuple[type[Any], ...]]] = {
     "context": (),
@@ -104,7 +109,8 @@ class Desk:
                 if data is not None:
                     self._take(data)
         except BaseException as error:
-            logger.exception("the desk of coordinator %s stopped", self._coordinator.id)
+            told = isinstance(error, NoPermissionError)  # which says it all
+            logger.error("the desk of coordinator %s stopped: %s", self._coordinator.id, error, exc_info=not told)
             self.failure = error
 
     def _next(self) -> bytes | None:
@@ -120,6 +126,11 @@ class Desk:
             call = decode_call(data)
         except DecodeError as error:
             logger.error("coordinator %s: threw away an unreadable call: %s", self._coordinator.id, error)
+            return
+        codec = self._coordinator.registry.codec
+        if codec.encrypts and not is_sealed(call.payload):
+            # In clear, since whoever sent this could not read it otherwise.
+            self._send(call, encode_reply(_PLAIN, Reply(call.id, None, self._needs_key()), ""))
             return
         with self._lock:
             if call.id in self._doing:
@@ -174,10 +185,20 @@ class Desk:
         words = [command("RPUSH", key, reply), command("EXPIRE", key, seconds(CALL_TTL))]
         self._persistently(lambda: execute_all(self._client, words))
 
+    def _needs_key(self) -> FleetError:
+        return FleetError(
+            f"Coordinator {self._coordinator.id} encrypts values, and takes no calls that are not encrypted: this "
+            f"client has no key. Set {KEY_VARIABLE} or {FILE_VARIABLE} for it to what the coordinator has. Nothing was "
+            "done."
+        )
+
     # --- answering them ----------------------------------------------------------------------------------------------
 
     def _answer(self, call: ClientCall) -> Any:
-        decoded = self._coordinator.registry.codec.decode(call.payload)
+        try:
+            decoded = self._coordinator.registry.codec.decode(call.payload)
+        except DecodeError as error:
+            raise DecodeError(f"Coordinator {self._coordinator.id} can't read what the client sent: {error}") from error
         if not isinstance(decoded, dict):
             raise FleetError(f"The payload of a call is a map, not a {type(decoded).__name__}.")
         asked = _Payload(call.method, cast("dict[str, Any]", decoded))
@@ -215,7 +236,9 @@ class Desk:
             asynchronous=asked.take("asynchronous", bool),
             begun=time.time(),
         )
-        self._coordinator.order(order, Multitask(asked.take("multitask_strategy", str)))
+        self._coordinator.order(
+            order, Multitask(asked.take("multitask_strategy", str)), needs_reader=asked.needs_reader()
+        )
 
     def _history(self, asked: _Payload) -> list[Any]:
         graph = self._graph(asked)[1]
@@ -261,6 +284,17 @@ class _Payload:
             wanted = " or ".join(kind.__name__ for kind in kinds)
             raise FleetError(f"{name!r} of the call {self._method!r} is a {wanted}, not a {type(item).__name__}.")
         return item
+
+    def needs_reader(self) -> bool:
+        """Whether its run is to be cancelled when nobody reads it any more. Older clients do not say.
+
+        Raises:
+            FleetError: It says something else.
+        """
+        given = self._items.get("on_disconnect", "continue")
+        if given not in ("cancel", "continue"):
+            raise FleetError(f"'on_disconnect' of the call {self._method!r} is 'cancel' or 'continue', not {given!r}.")
+        return given == "cancel"
 
     def run_id(self) -> str:
         """The id of the run it is about.

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
-import signal
 import sys
 import threading
 import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from types import FrameType
 from typing import Any, Final, Self
 
 import redis
@@ -20,8 +17,10 @@ from fleetgraph.coordinator.desk import Desk
 from fleetgraph.coordinator.run import Limits
 from fleetgraph.errors import FleetError, FleetgraphError
 from fleetgraph.lookup import GraphRegistry
-from fleetgraph.redis_server import check_server
+from fleetgraph.redis_server import check_server, mask_password
+from fleetgraph.signals import stop_on_signal
 from fleetgraph.wire import keys
+from fleetgraph.wire.acl import Role, missing_rights
 from fleetgraph.wire.connection import connect
 from fleetgraph.wire.outages import will_pass
 
@@ -32,9 +31,6 @@ CHECK_SECONDS: Final = 1.0
 
 READY_SECONDS: Final = 30.0
 """How long a coordinator may take to be on record: far longer than it does."""
-
-SAME_SIGNAL_SECONDS: Final = 1.0
-"""Signals within it are one request to stop: Ctrl-C reaches a whole process group, and its leader may pass it on."""
 
 _LOOK_SECONDS: Final = 0.01
 """Between two looks whether it is on record."""
@@ -134,7 +130,12 @@ def run_coordinator(refs: Sequence[str], redis_url: str, *, queue: str, limits: 
     registry = load_graphs(refs)
     client = connect(redis_url)
     check_server(client)
-    with stop_on_signal() as stopping, Service(client, registry, queue, limits) as service:
+    stopping = threading.Event()
+    with (
+        stop_on_signal(stopping.set),
+        _telling_rights(redis_url),
+        Service(client, registry, queue, limits) as service,
+    ):
         names = ", ".join(registry.names) or "none"
         print(
             f"fleetgraph coordinator {service.coordinator.id}: ready, graphs: {names}, queue: {queue}",
@@ -150,22 +151,14 @@ def run_coordinator(refs: Sequence[str], redis_url: str, *, queue: str, limits: 
 
 
 @contextmanager
-def stop_on_signal() -> Generator[threading.Event]:
-    """The event that the first SIGTERM or SIGINT sets; a later one ends the process."""
-    event = threading.Event()
-    first: list[float] = []
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        now = time.monotonic()
-        if not first:
-            first.append(now)
-            event.set()
-        elif now - first[0] >= SAME_SIGNAL_SECONDS:
-            os._exit(128 + number)
-
-    former = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+def _telling_rights(url: str) -> Generator[None]:
+    """Says what a user of Redis lacks, and where it is to be had."""
     try:
-        yield event
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
+        yield
+    except (redis.RedisError, FleetError) as error:
+        refused = error.__cause__ if isinstance(error, FleetError) else error
+        if refused is None or not (advice := missing_rights(refused, Role.COORDINATOR)):
+            raise
+        raise FleetError(
+            f"Redis at {mask_password(url)} refuses what a coordinator needs: {refused}. {advice}"
+        ) from error

@@ -16,6 +16,7 @@ from fleetgraph.errors import GraphNotServed
 from fleetgraph.wire import keys
 from fleetgraph.wire.calling import command, execute, execute_all
 from fleetgraph.wire.messages import GraphRef
+from fleetgraph.wire.names import is_same_graph
 from fleetgraph.wire.transitions import WORKER_TTL
 
 logger = logging.getLogger(__name__)
@@ -55,16 +56,9 @@ def _is_alive(ttl: int) -> bool:
     return ttl == -1 or ttl >= WORKER_TTL.total_seconds() - _SILENCE_SECONDS
 
 
-def _is_end(short: str, long: str) -> bool:
-    return short == long or long.endswith(f".{short}")
-
-
 def _has(graphs: dict[str, str], ref: GraphRef) -> bool:
-    """Whether a worker that has these graphs, name → fingerprint, takes tasks of one; as `draw.lua` decides it."""
-    return any(
-        fingerprint == ref.fingerprint and (_is_end(name, ref.name) or _is_end(ref.name, name))
-        for name, fingerprint in graphs.items()
-    )
+    """Whether a worker that has these graphs, name → fingerprint, takes tasks of one; as `serves.lua` decides it."""
+    return any(fingerprint == ref.fingerprint and is_same_graph(name, ref.name) for name, fingerprint in graphs.items())
 
 
 class WorkerWatch(Generic[R]):
@@ -79,6 +73,7 @@ class WorkerWatch(Generic[R]):
         self._patience = patience.total_seconds()
         self._looks = 0
         self._alone_since: dict[str, float] = {}
+        self._warned: dict[str, float] = {}
         self._unserved_since: dict[tuple[str, GraphRef], float] = {}
 
     def look(self, runs: Iterable[R]) -> list[tuple[R, GraphNotServed]]:
@@ -107,7 +102,7 @@ class WorkerWatch(Generic[R]):
             if not workers:
                 if waiting:
                     alone[queue] = self._alone_since.get(queue, now)
-                    self._warn(queue, waiting, alone, now)
+                    self._warn(queue, waiting, alone[queue], now)
                 continue
             if None in workers.values():
                 continue  # RQ's own worker does not tell which graphs it has
@@ -121,10 +116,23 @@ class WorkerWatch(Generic[R]):
         self._alone_since, self._unserved_since = alone, unserved
         return [(run, hopeless[run.queue, run.ref]) for run in runs if (run.queue, run.ref) in hopeless]
 
-    def _warn(self, queue: str, waiting: int, alone: dict[str, float], now: float) -> None:
-        if now - alone[queue] < PATIENCE_SECONDS:
+    def why_waits(self, run: Waiting) -> str:
+        """What keeps a run with tasks on a queue from going on, as far as the last look told; empty if nothing does."""
+        now = time.monotonic()
+        start = f"Start one: fleetgraph worker {run.ref.name} --redis URL --queue {run.queue}"
+        if now - self._alone_since.get(run.queue, now) >= PATIENCE_SECONDS:
+            return f"no worker is listening on queue {run.queue!r}. {start}"
+        if now - self._unserved_since.get((run.queue, run.ref), now) >= PATIENCE_SECONDS:
+            return (
+                f"no worker on queue {run.queue!r} has graph {run.ref.name!r} with fingerprint {run.ref.fingerprint}, "
+                f"as this run needs it. {start}"
+            )
+        return ""
+
+    def _warn(self, queue: str, waiting: int, since: float, now: float) -> None:
+        if now - max(since, self._warned.get(queue, since)) < PATIENCE_SECONDS:
             return
-        alone[queue] = now
+        self._warned[queue] = now
         logger.warning(
             "No worker is listening on queue %r, where %d %s. Start one: "
             "fleetgraph worker MODULE:GRAPH --redis URL --queue %s",

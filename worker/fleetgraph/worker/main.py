@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import threading
 import time
-from types import FrameType
 
 import redis
 
 from fleetgraph.errors import FleetgraphError
 from fleetgraph.lookup import GraphRegistry
 from fleetgraph.redis_server import check_server
+from fleetgraph.signals import stop_on_signal
+from fleetgraph.wire.acl import Role, missing_rights
 from fleetgraph.wire.connection import connect
 from fleetgraph.wire.transitions import LEASE
 from fleetgraph.worker.worker import FleetWorker
@@ -25,9 +25,6 @@ _STDIN = 0
 
 OWNERLESS_SECONDS = 5.0
 """How long an owned worker may take to end its nodes once its owner is gone: nobody waits for what they write."""
-
-SAME_SIGNAL_SECONDS = 1.0
-"""Signals within it are one request to stop: Ctrl-C reaches a whole process group, and its leader may pass it on."""
 
 
 def run_worker(
@@ -77,18 +74,25 @@ def run_worker(
         client = connect(redis_url)
         check_server(client)
         worker = FleetWorker(queue, client, registry, concurrency, name, lease_seconds)
-        stopping = _StopOnSignal(worker)
-        worker.start_in_thread()
     except (FleetgraphError, redis.RedisError, ValueError) as error:
-        return announce.failed(str(error))
-    if owned:
-        threading.Thread(target=_stop_after_owner, args=[worker], name="fleetgraph-owner", daemon=True).start()
-    announce.ready(f"{worker.name}: ready, graphs: {', '.join(registry.names) or 'none'}, queue: {queue}")
-    worker.join()
-    stopping.restore()
+        return announce.failed(_reason(error))
+    with stop_on_signal(worker.stop):
+        try:
+            worker.start_in_thread()
+        except (FleetgraphError, redis.RedisError, ValueError) as error:
+            return announce.failed(_reason(error))
+        if owned:
+            threading.Thread(target=_stop_after_owner, args=[worker], name="fleetgraph-owner", daemon=True).start()
+        announce.ready(f"{worker.name}: ready, graphs: {', '.join(registry.names) or 'none'}, queue: {queue}")
+        worker.join()
     if worker.error is not None:
         return _complain(f"worker {worker.name} broke down: {worker.error!r}")
     return 0
+
+
+def _reason(error: Exception) -> str:
+    advice = missing_rights(error, Role.WORKER)
+    return f"Redis refuses what a worker needs: {error}. {advice}" if advice else str(error)
 
 
 def _complain(text: str) -> int:
@@ -127,26 +131,3 @@ class _Announcement:
         except BrokenPipeError:
             logger.warning("nobody was there to be told: %s", text.replace("\n", ": "))
         return True
-
-
-class _StopOnSignal:
-    """Makes the first SIGTERM or SIGINT stop a worker, and a later one end the process."""
-
-    def __init__(self, worker: FleetWorker) -> None:
-        self._worker = worker
-        self._stopped_at: float | None = None
-        self._former = {number: signal.signal(number, self._handle) for number in (signal.SIGTERM, signal.SIGINT)}
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        now = time.monotonic()
-        if self._stopped_at is None:
-            self._stopped_at = now
-            self._worker.stop()
-        elif now - self._stopped_at >= SAME_SIGNAL_SECONDS:
-            # Nodes that hang can't be stopped in any other way; their tasks go to other workers.
-            os._exit(128 + number)
-
-    def restore(self) -> None:
-        """Put the former handlers back."""
-        for number, handler in self._former.items():
-            signal.signal(number, handler)
