@@ -101,8 +101,7 @@ def _ports_of_workers() -> set[int]:
 
 def _scripts() -> dict[str, str]:
     """The names of Fleetgraph's scripts, by their hashes."""
-    names = calling._SCRIPTS  # pyright: ignore[reportPrivateUsage]
-    known = {calling._sha(name): f"{name}.lua" for name in names}  # pyright: ignore[reportPrivateUsage]
+    known = {sha: f"{name}.lua" for sha, name in calling.script_names().items()}
     for file in (files("fleetgraph.checkpoint") / "scripts").iterdir():
         text = file.read_bytes()
         known[hashlib.sha1(text, usedforsecurity=False).hexdigest()] = f"saver's {file.name}"

@@ -37,6 +37,7 @@ def merge_configs(*configs: Mapping[str, Any] | None) -> RunnableConfig:
 
     Raises:
         ValueError: The recursion limit or the concurrency is below 1.
+        TypeError: One of them is no number.
     """
     merged: dict[str, Any] = {"recursion_limit": DEFAULT_RECURSION_LIMIT}
     tags: list[str] = []
@@ -57,10 +58,14 @@ def merge_configs(*configs: Mapping[str, Any] | None) -> RunnableConfig:
                     merged[key] = value
                 case _:
                     configurable[key] = value
-    if merged["recursion_limit"] < 1:
-        raise ValueError("recursion_limit must be at least 1")
-    if merged.get("max_concurrency", 1) < 1:
-        raise ValueError("max_concurrency must be at least 1")
+    for name in ("recursion_limit", "max_concurrency"):
+        number = merged.get(name, 1)
+        try:
+            too_small = number < 1
+        except TypeError:
+            raise TypeError(f"{name} must be a number, at least 1, not {number!r}") from None
+        if too_small:
+            raise ValueError(f"{name} must be at least 1")
     return cast(RunnableConfig, merged | {"tags": tags, "metadata": metadata, "configurable": configurable})
 
 

@@ -341,6 +341,22 @@ class CheckpointLost(FleetgraphError):
         )
 
 
+class ValueLost(FleetgraphError):
+    """A value of a run's state, that a task needs, is no longer in Redis."""
+
+    def __init__(self, run: str, channel: str) -> None:
+        self.run = run
+        self.channel = channel
+        super().__init__(run, channel)
+
+    def __str__(self) -> str:
+        return (
+            f"run {self.run}: its value of {self.channel or 'the state'} is gone from Redis, where its coordinator put "
+            "it for the run's tasks. Redis has lost data or evicted a part of it: give it maxmemory-policy noeviction. "
+            "Or the run ended, or expired, while this task began."
+        )
+
+
 class FleetError(FleetgraphError):
     """A fleet could not be started, or was used in a way it can't serve."""
 
@@ -373,6 +389,26 @@ class RunNotFound(FleetgraphError):
 
     def __str__(self) -> str:
         return f"there is no run {self.run} in Redis: it never was there, or its retention is over."
+
+
+class ResultTimeout(FleetgraphError, TimeoutError):
+    """A run did not end in the time that its result was waited for. It goes on.
+
+    `waits` says what keeps it from going on, where that is known.
+    """
+
+    def __init__(self, run: str, seconds: float, waits: str = "") -> None:
+        self.run = run
+        self.seconds = seconds
+        self.waits = waits
+        super().__init__(run, seconds, waits)
+
+    def __str__(self) -> str:
+        why = f" It waits: {self.waits}." if self.waits else ""
+        return (
+            f"run {self.run} has not ended within {self.seconds:g} s, and goes on.{why} Ask for its result again, read "
+            "what it does (join), or cancel it (cancel)."
+        )
 
 
 class TaskStopped(BaseException):

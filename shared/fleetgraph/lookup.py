@@ -10,7 +10,7 @@ import importlib.util
 import json
 import sys
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -207,6 +207,8 @@ class GraphRegistry:
         self._graphs: dict[str, CompiledGraph] = {}
         self.codec = Codec()
         """Encodes and decodes the types of all of them."""
+        self.changed: list[Callable[[], None]] = []
+        """Called whenever there is another graph."""
 
     def add(self, reference: str) -> None:
         """Load and keep what a reference names.
@@ -221,6 +223,8 @@ class GraphRegistry:
         """Keep a graph that is in memory."""
         self._graphs[name] = graph
         self.codec.allow(*types_of(graph))
+        for tell in self.changed:
+            tell()
 
     @property
     def names(self) -> list[str]:

@@ -47,6 +47,8 @@ ABSENT = [
     keys.rq_intermediate("<queue>"),
     keys.rq_failed("<queue>"),
     keys.rq_suspended(),
+    keys.waiting("<queue>"),
+    keys.handed("<worker>"),
     keys.thread("<graph>", "<thread>"),
     keys.rq_queue_workers("<queue>"),
 ]

@@ -13,11 +13,13 @@ from fleetgraph.client import Client
 from fleetgraph.redis_server import RedisServer
 from fleetgraph.types import Command
 from fleetgraph.wire import keys
+from fleetgraph.wire.values import LARGE_BYTES
 from tests.client.processes import CoordinatorProcess
 from tests.failures.conftest import until
 from tests.fleet import gates
 from tests.fleet.observing import new_key
 
+LARGE = "x" * LARGE_BYTES
 GRAPHS = ["tests.failures.lasting:asking", "tests.failures.lasting:calling", "tests.fleet.graphs.hold:graph"]
 
 
@@ -42,8 +44,8 @@ def test_an_idle_redis_goes_back_to_the_keys_it_had(
 
             for number in range(5):
                 thread: Any = {"configurable": {"thread_id": f"retention-{number}"}}
-                assert "__interrupt__" in caller.invoke(GRAPHS[0], {"said": []}, thread)
-                assert caller.invoke(GRAPHS[0], Command(resume="yes"), thread) == {"said": ["yes"]}
+                assert "__interrupt__" in caller.invoke(GRAPHS[0], {"said": [LARGE]}, thread)
+                assert caller.invoke(GRAPHS[0], Command(resume="yes"), thread) == {"said": [LARGE, "yes"]}
                 assert caller.invoke(GRAPHS[1], number) == 2 * number
             key = new_key()
             run = caller.submit(GRAPHS[2], {"key": key, "count": 2})

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import psutil
 import pytest
 import redis
 
@@ -28,26 +27,9 @@ ONCE = "tests.fleet.graphs.hold:once"
 KILLER = "tests.fleet.graphs.failing:killer"
 
 
-ASKING = "blmove"
-"""The command in which a worker waits for tasks: for a second, again and again, on a connection of its own."""
-
-
-def asking_connection(client: redis.Redis, worker: Worker) -> str | None:
-    """Redis's id of the connection on which a worker waits for tasks just now."""
-    ports = {connection.laddr.port for connection in psutil.Process(worker.pid).net_connections("tcp")}
-    for one in client.client_list():
-        of_worker = int(one["addr"].rpartition(":")[2]) in ports and one["name"] != gates.CLIENT_NAME
-        if of_worker and one["cmd"] == ASKING:
-            return one["id"]
-    return None
-
-
-def is_no_longer_asking(client: redis.Redis, connection: str) -> bool:
-    """Whether nobody waits for tasks on a connection any more, or intends to."""
-    for one in client.client_list():
-        if one["id"] == connection and one["cmd"] == ASKING:
-            return "b" not in one["flags"] and int(one["idle"]) >= 2
-    return True
+def listens(client: redis.Redis, worker: Worker) -> bool:
+    """Whether a worker is given tasks."""
+    return client.pubsub_numsub(keys.handed(worker.name))[0][1] == 1  # pyright: ignore[reportIndexIssue]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -67,9 +49,9 @@ def test_sigterm_lets_a_worker_finish_what_it_holds_and_take_nothing_new(
         first = Running(hold.graph.on(fleet), {"key": held, "count": 2})
         wait_until(lambda: gates.arrived(f"{held}:1") and gates.arrived(f"{held}:2"))
 
-        connection = wait_until(lambda: asking_connection(client, leaving))
+        wait_until(lambda: listens(client, leaving))
         leaving.signal(signal.SIGTERM)
-        wait_until(lambda: is_no_longer_asking(client, connection))
+        wait_until(lambda: not listens(client, leaving))
         second = Running(hold.graph.on(fleet), {"key": late, "count": 2})
         wait_until(lambda: client.llen(keys.rq_queue(queue)) == 1)  # the task that fans out
 

@@ -322,6 +322,8 @@ def test_limits_start_at_one(key: Any) -> None:
 
     with pytest.raises(ValueError, match=f"{key} must be at least 1"):
         graph_of(node).invoke({"items": []}, {key: 0})
+    with pytest.raises(TypeError, match=f"{key} must be a number, at least 1, not 'many'"):
+        graph_of(node).invoke({"items": []}, {key: "many"})
 
 
 def test_a_path_function_sees_values_that_are_never_saved() -> None:

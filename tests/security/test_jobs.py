@@ -115,12 +115,8 @@ def dispatched(desk: Desk, task: str, data: bytes) -> Any:
     """What becomes of a job that the run waits for: the writes, or the error."""
     untyped: Any = desk.client
     load(desk.client)
-    with untyped.pipeline(transaction=True) as pipe:  # the worker must not see the job in between
-        pipe.execute_command(
-            *dispatch(desk.run, 1, QUEUE, desk.id, [Dispatch(task, 1, desk.name, "note", 1, b"")]).words
-        )
-        pipe.hset(keys.rq_job(keys.job_id(desk.run, task, 1)), "data", data)
-        pipe.execute()
+    *words, _ = dispatch(desk.run, 1, QUEUE, desk.id, [Dispatch(task, 1, desk.name, "note", 1, b"")]).words
+    untyped.execute_command(*words, data)
     found = untyped.blpop(keys.inbox(desk.id), 10)
     assert found is not None, "no outcome"
     outcome: Outcome = decode_outcome(desk.registry.codec, found[1])

@@ -9,6 +9,7 @@ import pytest
 import redis
 from redis.exceptions import NoPermissionError
 
+from fleetgraph.coordinator.readers import count_readers
 from fleetgraph.wire import calling, keys
 from fleetgraph.wire.acl import CACHE_PREFIX, SAVER_PREFIX, STORE_PREFIX, Role
 from fleetgraph.wire.calling import Call, execute
@@ -26,13 +27,13 @@ from fleetgraph.wire.transitions import (
     claim,
     dispatch,
     finish,
-    give_back,
     heartbeat,
     lost,
     publish_from_coordinator,
     publish_from_task,
     renew,
 )
+from fleetgraph.wire.values import store
 from tests.security.conftest import Guarded, guard
 
 RUN = "0123456789abcdef0123456789abcdef"
@@ -46,7 +47,6 @@ WORKERS_CALLS: dict[str, Call[Any]] = {
     "publish": publish_from_task(RUN, ROUTE, EVENTS, start=0),
     "claim": claim(QUEUE, "w1", 1, announce=True),
     "adopt": adopt("w1"),
-    "give_back": give_back(QUEUE, JOB),
     "finish": finish(QUEUE, "w1", CLAIM, b"outcome", failure=None),
     "ask": ask(RUN, "c1", b"?request"),
     "heartbeat": heartbeat(QUEUE, "w1", [CLAIM], Counts(1, 1, 1.0)),
@@ -65,6 +65,7 @@ COORDINATORS_CALLS: dict[str, Call[Any]] = {
     "hold": hold("c1", {"kind": "service"}),
     "take": take("c0", "c1", {}, clients=True),
     "recall": recall(RUN, "c1"),
+    "store": store(RUN, 1, {"1-1": b"value"}, ["1-2"], batch=1, sweep=True),
     "retire": retire("c1"),
 }
 
@@ -85,6 +86,10 @@ FORGERIES: dict[str, Words] = {
     "list a run": ("ZADD", keys.runs(), 1, RUN),
     "change a journal": ("RPUSH", keys.journal(RUN), b"told"),
     "read a journal": ("LRANGE", keys.journal(RUN), 0, -1),
+    "change the state": ("HSET", keys.values(RUN), "1-1", b"value"),
+    "read the state": ("HMGET", keys.values(RUN), "1-1"),
+    "read all of the state": ("HGETALL", keys.values(RUN)),
+    "delete the state": ("DEL", keys.values(RUN)),
     "begin a task": ("HSET", keys.tasks(RUN), "t1", 7),
     "end a task": ("HDEL", keys.tasks(RUN), "t1"),
     "enter a thread's line": ("RPUSH", keys.thread("g", "th1"), RUN),
@@ -98,6 +103,8 @@ FORGERIES: dict[str, Words] = {
     "reply to a call": ("RPUSH", keys.reply("x"), b"reply"),
     "lengthen a lease": ("ZADD", keys.leases(QUEUE), 10**12, JOB),
     "queue a job": ("LPUSH", keys.rq_queue(QUEUE), "job"),
+    "hand a worker a task": ("PUBLISH", keys.handed("w1"), b"job\nrun t 1 c\ndata"),
+    "pose as a worker that waits": ("ZADD", keys.waiting(QUEUE), 1, "w2"),
     "take a job": ("LPOP", keys.rq_queue(QUEUE)),
     "write a job": ("HSET", keys.rq_job("job"), "data", b"os.system"),
     "fail a job": ("ZADD", keys.rq_failed(QUEUE), 1, "job"),
@@ -139,12 +146,15 @@ ALLOWED: dict[Role, set[str]] = {
         "publish an event",
         "log an event",
         "expire a run",
+        "read the state",
         "end a task",
         "lengthen a lease",
         "queue a job",
         "take a job",
         "write a job",
         "fail a job",
+        "hand a worker a task",
+        "pose as a worker that waits",
         "pose as a worker",
         "change a worker",
         "load a script",
@@ -152,6 +162,8 @@ ALLOWED: dict[Role, set[str]] = {
     },
     Role.COORDINATOR: {
         "push an outcome",
+        "hand a worker a task",
+        "change a worker",
         "take an outcome",
         "read an inbox",
         "publish an event",
@@ -162,6 +174,8 @@ ALLOWED: dict[Role, set[str]] = {
         "list a run",
         "change a journal",
         "read a journal",
+        "change the state",
+        "delete the state",
         "begin a task",
         "end a task",
         "enter a thread's line",
@@ -236,6 +250,13 @@ def test_clients_and_dashboards_can_change_nothing(prepared: Guarded, role: Role
 
 @pytest.mark.usefixtures("run")
 @pytest.mark.parametrize("role", [Role.CLIENT, Role.DASHBOARD])
+def test_clients_and_dashboards_hear_no_tasks(prepared: Guarded, role: Role) -> None:
+    with prepared.login(role) as client:
+        assert refused(client, ("SUBSCRIBE", keys.handed("w1")))
+
+
+@pytest.mark.usefixtures("run")
+@pytest.mark.parametrize("role", [Role.CLIENT, Role.DASHBOARD])
 def test_clients_and_dashboards_can_call_no_script(prepared: Guarded, role: Role) -> None:
     with prepared.login(role) as client:
         assert [name for name, call in CALLS.items() if not refused(client, call.words)] == []
@@ -300,6 +321,17 @@ def test_nobody_logs_in_without_a_password(prepared: Guarded) -> None:
     for role in Role:
         with prepared.server.client(username=role.value, password="") as client, pytest.raises(redis.RedisError):
             client.ping()
+
+
+@pytest.mark.parametrize("rights", ["prepared", "six"])
+def test_only_coordinators_are_told_how_many_readers_a_run_has(request: pytest.FixtureRequest, rights: str) -> None:
+    guarded: Guarded = request.getfixturevalue(rights)
+    call = count_readers([RUN])
+    for role in set(Role) - {Role.COORDINATOR}:
+        with guarded.login(role) as client:
+            assert refused(client, call.words), role
+    with guarded.login(Role.COORDINATOR) as client:
+        assert execute(client, call) == {RUN: 0}
 
 
 # --- what the two that may write nothing may do --------------------------------------------------------------------

@@ -19,7 +19,7 @@ def commands(name: str, folder: str = "") -> set[str]:
     """The commands of a script and of the parts it uses."""
     place = SCRIPTS / folder if folder else SCRIPTS
     text = (place / f"{name}.lua").read_text("utf-8")
-    found = {command.lower() for command in re.findall(r"redis\.call\(\s*'(\w+)'", text)}
+    found = {command.lower() for command in re.findall(r"redis\.p?call\(\s*'(\w+)'", text)}
     assert text.count("redis.call") == len(re.findall(r"redis\.call\(\s*'(\w+)'", text)), "a command has no name"
     return found.union(*(commands(part, "parts") for part in re.findall(r"^--@use (\w+)$", text, re.MULTILINE)))
 

@@ -13,10 +13,11 @@ from fleetgraph.errors import GraphNotFound, RunCancelled
 from fleetgraph.fleet import Fleet
 from fleetgraph.types import Command
 from fleetgraph.wire.acl import Role
+from tests.cli.conftest import run_command
 from tests.fleet import gates
 from tests.fleet.observing import new_key, new_thread
 from tests.security import graphs
-from tests.security.conftest import QUEUE, Guarded
+from tests.security.conftest import PASSWORD, QUEUE, Guarded
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("nothing_refused")
@@ -39,6 +40,13 @@ def test_a_run_that_is_interrupted_and_resumed(client: Client) -> None:
     client.update_state("asking", thread, {"log": ["more"]}, as_node="inner")
     states = list(client.get_state_history("asking", thread))
     assert states[0].values == {"log": ["top", "top", "deep", "answer: go", "more"]}
+
+
+def test_a_large_state(client: Client) -> None:
+    """Its values are stored by the coordinator, and read by workers."""
+    large, thread = "x" * 20_000, new_thread()
+    assert "__interrupt__" in client.invoke("asking", {"log": [large]}, thread)
+    assert client.invoke("asking", Command(resume="go"), thread)["log"][0] == large
 
 
 def test_functions(client: Client) -> None:
@@ -83,6 +91,28 @@ async def test_a_program_with_an_event_loop(fleet: Guarded) -> None:
     async with Fleet(fleet.url(Role.COORDINATOR), queue=QUEUE) as there:
         with pytest.raises(ValueError, match="no such luck"):
             await graphs.failing.on(there).ainvoke(LOG)
+
+
+@pytest.mark.parametrize(
+    ("command", "wrong", "needed"),
+    [
+        ("worker", Role.CLIENT, Role.WORKER),
+        ("worker", Role.DASHBOARD, Role.WORKER),
+        ("coordinator", Role.CLIENT, Role.COORDINATOR),
+        ("coordinator", Role.DASHBOARD, Role.COORDINATOR),
+        ("runs", Role.WORKER, Role.CLIENT),
+        ("watch", Role.CLIENT, Role.DASHBOARD),
+    ],
+)
+def test_who_logs_in_with_another_role_is_told_which_one_it_needs(
+    fleet: Guarded, command: str, wrong: Role, needed: Role
+) -> None:
+    arguments = {"worker": ["tests.client.graphs:family"], "coordinator": ["tests.client.graphs:family"]}
+    done = run_command(command, *arguments.get(command, []), "--redis", fleet.url(wrong))
+    fleet.admin.acl_log_reset()
+    assert done.status == 1
+    assert f"needs the rights of the role {needed}: `fleetgraph acl {needed}`" in done.errors.splitlines()[-1]
+    assert PASSWORD not in done.errors
 
 
 def test_watching(fleet: Guarded, client: Client, capsys: pytest.CaptureFixture[str]) -> None:

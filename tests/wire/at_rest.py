@@ -41,7 +41,7 @@ def write(state: State, *, store: BaseStore) -> State:
     store.put(("notes",), "one", {"text": state["text"]})
     found = store.get(("notes",), "one")
     assert found is not None
-    return {"text": f"{called(found.value['text']).result()} written", "notes": [Note(state["text"])]}
+    return {"text": f"{called(found.value['text']).result()} written", "notes": [Note(state["text"] * 1000)]}
 
 
 def fan_out(state: State) -> list[Send]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import zlib
 import importlib
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime

@@ -36,7 +36,6 @@ from fleetgraph.wire.transitions import (
     claim,
     dispatch,
     finish,
-    give_back,
     heartbeat,
     lost,
     publish_from_coordinator,
@@ -290,32 +289,6 @@ def test_a_worker_takes_its_share_of_what_waits(client: redis.Redis) -> None:
     taken += take(client, 1)
 
     assert [one.route.task for one in taken if one.route] == list("1234")
-    execute(client, cancel(QUEUE, RUN))
-
-
-def test_a_popped_job_is_claimed_once(client: redis.Redis) -> None:
-    begin(client)
-    put(client, "t")
-    popped = cast(bytes, client.lmove(keys.rq_queue(QUEUE), keys.rq_intermediate(QUEUE))).decode()
-
-    first = execute(client, claim(QUEUE, WORKER, 0, [popped], announce=True))
-    again = execute(client, claim(QUEUE, "another", 0, [popped], announce=True))
-
-    assert [one.job for one in first] == [popped]
-    assert again == []
-    assert client.llen(keys.rq_intermediate(QUEUE)) == 0
-    end(client, first[0])
-
-
-def test_a_popped_job_can_be_given_back(client: redis.Redis) -> None:
-    begin(client)
-    put(client, "t", "u")
-    popped = cast(bytes, client.lmove(keys.rq_queue(QUEUE), keys.rq_intermediate(QUEUE))).decode()
-
-    assert execute(client, give_back(QUEUE, popped)) is True
-    assert execute(client, give_back(QUEUE, popped)) is False
-
-    assert Queue(QUEUE, connection=client).job_ids == [f"{RUN}-t-1", f"{RUN}-u-1"]
     execute(client, cancel(QUEUE, RUN))
 
 

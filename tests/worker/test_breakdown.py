@@ -34,7 +34,7 @@ def client(redis_url: str) -> Iterator[redis.Redis]:
 
 @pytest.mark.parametrize(
     ("place", "name"),
-    [(Publisher, "_send"), (Runner, "succeeded"), (FleetWorker, "_beat"), (FleetWorker, "_take")],
+    [(Publisher, "_send"), (Runner, "succeeded"), (FleetWorker, "_beat"), (FleetWorker, "_listen")],
     ids=["publisher", "node", "heartbeat", "serving"],
 )
 def test_a_thread_that_dies_stops_the_worker(

@@ -101,6 +101,8 @@ def test_a_signal_drains_it(
     wait_until((tmp_path / "1.began").exists)
 
     process.send_signal(number)
+    (listening,) = redis_client.pubsub_channels(keys.handed("*"))
+    wait_until(lambda: not redis_client.pubsub_numsub(listening)[0][1])
     (tmp_path / "go").touch()
 
     assert process.wait(20) == 0

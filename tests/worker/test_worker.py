@@ -560,7 +560,7 @@ def test_stopping_finishes_what_is_held_and_takes_nothing_new(
 
 def test_a_worker_that_waits_stops_at_once(desk_for: DeskFor, start_worker: Start) -> None:
     worker = start_worker(desk_for(echo=echo))
-    waiting = wait_until(lambda: [one for one in worker.connection.client_list() if one["cmd"] == "blmove"])
+    waiting = wait_until(lambda: [one for one in worker.connection.client_list() if one["cmd"] == "subscribe"])
     assert waiting
 
     worker.stop()

@@ -13,18 +13,22 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from typing import Any, Final
 from uuid import uuid4
 
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import NoPermissionError, RedisError
 
 from fleetgraph.coordinator.calm import Calm
+from fleetgraph.coordinator.coalescing import coalesced
+from fleetgraph.coordinator.inbox import Inbox
 from fleetgraph.coordinator.journal import decode_order
+from fleetgraph.coordinator.readers import WHY, ReaderWatch
 from fleetgraph.coordinator.run import Limits, Run, closing
+from fleetgraph.coordinator.saves import Saves
 from fleetgraph.coordinator.workers import WorkerWatch
 from fleetgraph.errors import DecodeError, FleetError, RedisFull, RunCancelled, ThreadBusy
 from fleetgraph.graph.compiled import Asked, CompiledGraph
@@ -43,9 +47,6 @@ logger = logging.getLogger(__name__)
 
 POLL_SECONDS: Final = 1
 """How long a pop of the inbox blocks: the longest the coordinator is late for anything that is no message."""
-
-BATCH: Final = 1000
-"""Outcomes taken from the inbox at once."""
 
 RECALLED_AT_ONCE: Final = 50
 """Runs that are gone on with in one go, after a takeover: in between it shows that it lives, and does other things."""
@@ -96,7 +97,7 @@ class Coordinator:
         self._client = client
         self._limits = limits
         self._service = service
-        self._inbox = keys.inbox(self.id)
+        self._inbox = Inbox(client, keys.inbox(self.id))
         self._runs: dict[str, Run] = {}
         self._wanted: deque[tuple[str, Run]] = deque()
         self._stopping = False
@@ -106,6 +107,7 @@ class Coordinator:
         self._pid = os.getpid()
         self._backoff = Backoff(f"coordinator {self.id}")
         self._calm = Calm(LEASE)
+        self._saves = Saves[Run](client)
         self._leftover: list[_Sent] = []
         self._term = b""
         """Which of its lives this is: another one once its inbox was taken over."""
@@ -122,8 +124,10 @@ class Coordinator:
         """Runs that it holds, but does not know yet."""
         self._opening: set[str] = set()
         """Runs that other threads of this process put on record, and that have not begun yet."""
-        self._in_line: dict[str, None] = {}
-        """Runs that wait for others of their threads; looked at now and then, since those may just expire."""
+        self._in_line: dict[str, bool] = {}
+        """Runs that wait for others of their threads, and whether they need readers; looked at now and then, since the
+        others may just expire."""
+        self._readers = ReaderWatch()
 
     # --- from other threads --------------------------------------------------------------------------------------
 
@@ -146,7 +150,8 @@ class Coordinator:
 
     def _made(self, graph: CompiledGraph, ref: GraphRef, request: RunRequest, queue: str, **more: Any) -> Run:
         codec = self.registry.codec
-        return Run(graph, ref, request, codec, queue, self.id, self._limits, self._bear, self._holds, **more)
+        run_by = (self.id, self._limits, self._bear, self._saves, self._holds)
+        return Run(graph, ref, request, codec, queue, *run_by, **more)
 
     def submit(self, run: Run) -> None:
         """Start a run. From then on it is on record: a reader that finds no record knows that Redis lost it.
@@ -160,8 +165,13 @@ class Coordinator:
         self._wanted.append(("begin", run))
         self._wake()
 
-    def order(self, order: Order, multitask: Multitask = Multitask.ENQUEUE) -> None:
+    def order(self, order: Order, multitask: Multitask = Multitask.ENQUEUE, *, needs_reader: bool = False) -> None:
         """Begin the run that a client orders, or put it in the line of its thread. Doing it again is harmless.
+
+        Args:
+            order: What the client wants.
+            multitask: What to do while another run of the thread goes on.
+            needs_reader: Whether it is cancelled when nobody has read it for a while. Somebody has to read it already.
 
         Raises:
             FleetgraphError: There is no such graph, or the coordinator is closed.
@@ -169,7 +179,7 @@ class Coordinator:
             Exception: What the graph refuses: its input, config or options.
             redis.RedisError: Redis could not be reached.
         """
-        run = self._ordered(order)
+        run = self._ordered(order, needs_reader=needs_reader)
         opened = self._open(run, refuse=multitask is Multitask.REJECT)
         match opened.how:
             case Opening.REFUSED:
@@ -180,16 +190,16 @@ class Coordinator:
                 self._wake()
             case Opening.KNOWN:  # ordered again, since the answer was lost: nobody else may know that it is to begin
                 message = _CONTROL + f"begin {run.id}".encode()
-                execute_all(self._client, [command("RPUSH", self._inbox, message), self._inbox_lives_on()])
+                execute_all(self._client, [command("RPUSH", self._inbox.key, message), self._inbox_lives_on()])
                 self._opening.discard(run.id)
             case Opening.WAITING:
-                self._in_line[run.id] = None
+                self._in_line[run.id] = run.needs_reader
                 self._opening.discard(run.id)
         if multitask is Multitask.INTERRUPT:
             for other in opened.others:
                 self.cancel_run(other)
 
-    def _ordered(self, order: Order) -> Run:
+    def _ordered(self, order: Order, *, needs_reader: bool) -> Run:
         graph = self.registry.find(order.graph)
         request = graph._request(order.input, order.config, Asked(**order.options))  # pyright: ignore[reportPrivateUsage, reportArgumentType]
         thread = request.config.get("configurable", {}).get("thread_id")
@@ -201,12 +211,13 @@ class Coordinator:
             asynchronous=order.asynchronous,
             id=order.run,
             survives=True,
+            needs_reader=needs_reader,
             begun=order.begun,
             thread_line="" if thread is None else keys.thread(order.graph.name, str(thread)),
         )
 
     def _open(self, run: Run, *, refuse: bool = False) -> Opened:
-        calls: list[Call[Any]] = [run.open(refuse=refuse)]
+        calls: list[Call[Any]] = [*self._stay_known(), run.open(refuse=refuse)]
         self._opening.add(run.id)
         with self._lock:  # while it is held the coordinator does not retire
             self.check()
@@ -274,10 +285,21 @@ class Coordinator:
             thread.join()
 
     def _wake(self) -> None:
-        execute_all(self._client, [command("RPUSH", self._inbox, _WAKE), self._inbox_lives_on()])
+        wake = command("RPUSH", self._inbox.key, _WAKE)
+        execute_all(self._client, [*self._stay_known(), wake, self._inbox_lives_on()])
+
+    def _stay_known(self) -> list[Call[Any]]:
+        """See to it that others take over what another thread leaves in its name before it shows that it lives: it may
+        have slept for so long that they have taken over all it had, and forgotten it.
+        """
+        if time.monotonic() - self._beaten < LEASE.total_seconds() / 2:
+            return []
+        lasting = int(keys.INBOX_TTL.total_seconds())
+        known = command("ZADD", keys.coordinators(), "NX", 0, self.id)  # as one whose lease has expired
+        return [known, command("EXPIRE", keys.coordinators(), lasting)]
 
     def _inbox_lives_on(self) -> Call[Any]:
-        return command("EXPIRE", self._inbox, int(keys.INBOX_TTL.total_seconds()))
+        return command("EXPIRE", self._inbox.key, int(keys.INBOX_TTL.total_seconds()))
 
     # --- its own thread ------------------------------------------------------------------------------------------
 
@@ -285,7 +307,8 @@ class Coordinator:
         try:
             self._loop()
         except BaseException as error:
-            logger.exception("coordinator %s stopped", self.id)
+            told = isinstance(error, NoPermissionError)  # which says it all
+            logger.error("coordinator %s stopped: %s", self.id, error, exc_info=not told)
             self._failure = error
 
     def _loop(self) -> None:
@@ -296,7 +319,7 @@ class Coordinator:
         checked = time.monotonic()
         self._beat()  # clients find a service by it
         while not self._stopping:
-            if not messages and not self._to_recall:
+            if not messages and not self._to_recall and not self._leftover:
                 messages = self._wait()
             self._beat_if_due()  # before anything is done for a run that it may have lost, having slept
             calls = self._recall()  # first: what has come for a run that is not known yet would only be noted
@@ -313,11 +336,17 @@ class Coordinator:
                 checked = time.monotonic()
                 calls += self._find_lost()
                 calls += self._renew(checked)
+                calls += self._find_abandoned()
                 self._to_recall.update(dict.fromkeys(list(self._in_line)))
                 for run, why in watch.look([run for run in self._runs.values() if run.waiting]):
                     calls += self._settled(run, run.fail(why))
-            messages = self._send(calls) if calls or self._told else []
+                for run in self._runs.values():
+                    if run.listen():
+                        self._settled(run, [])
+                    calls += [(None, call) for call in run.tell_why(watch.why_waits(run) if run.waiting else "")]
+            messages = self._send(calls) if calls or self._told or self._saves else []
         self._leave()
+        self._inbox.close()
 
     def _leave(self) -> None:
         ending = [run for run in list(self._runs.values()) if not run.survives]
@@ -325,19 +354,16 @@ class Coordinator:
         self._send([(None, retire(self.id))])
 
     def _wait(self) -> list[bytes]:
-        """Wait for a message, for a second at most, and leave it where it is: a move from the head to the head."""
-        self._read_in = self._term
+        """Wait for a message, if Redis has been asked to wait for one; else ask it, and look what there is."""
+        if not self._inbox.awaits:
+            return self._send([])
         try:
-            head: Any = self._client.execute_command(  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-                "BLMOVE", self._inbox, self._inbox, "LEFT", "LEFT", self._seconds_to_wait()
-            )
+            return self._inbox.wait()
         except RedisError as error:
             if not will_pass(error):
                 raise
-            time.sleep(self._backoff.failed(error))
+            time.sleep(self._backoff.failed(error))  # nothing to wait for but Redis itself
             return self._send([])  # looking is allowed where a move is refused: in a Redis that is full
-        self._backoff.worked()
-        return [] if head is None else [head]
 
     def _handle(self, message: bytes) -> list[_Sent]:
         if message == _WAKE:
@@ -417,9 +443,11 @@ class Coordinator:
 
     def _settled(self, run: Run, calls: list[Call[Any]], told: Told | None = None) -> list[_Sent]:
         """What a run says, after it was told something; notes what it was told."""
+        before, about = run.journal.take()
+        self._told += [Told(run.id, run.epoch, note) for note in before]
         if told is not None:
             self._told.append(told if run.survives else Told())
-        self._told += [Told(run.id, run.epoch, note) for note in run.journal.take()]
+        self._told += [Told(run.id, run.epoch, note) for note in about]
         if run.ended:
             self._runs.pop(run.id, None)
         return [(run, call) for call in calls]
@@ -442,6 +470,24 @@ class Coordinator:
                 if run := self._runs.get(route.run):
                     sent += self._settled(run, run.lose(route.task, route.attempt))
         return sent
+
+    def _find_abandoned(self) -> list[_Sent]:
+        """Cancel runs that need readers, and have had none for a while."""
+        wanted = [run.id for run in self._runs.values() if run.needs_reader]
+        wanted += [run_id for run_id, needs_reader in list(self._in_line.items()) if needs_reader]
+        asked: list[_Sent] = [(None, call) for call in self._readers.ask(wanted)]
+        answers = self._retrying(asked) if asked else []
+        if answers is None or not self._calm:
+            self._readers.forget()
+            return []
+        self._readers.judge(answers)
+        calls: list[_Sent] = []
+        for run_id in filter(self._readers.is_abandoned, wanted):
+            if (run := self._runs.get(run_id)) is None:
+                self._to_recall[run_id] = None
+            else:
+                calls += self._settled(run, run.cancel(WHY))
+        return calls
 
     def _renew(self, now: float) -> list[_Sent]:
         """Keep runs in Redis that have been silent for long, though they go on."""
@@ -522,7 +568,7 @@ class Coordinator:
             return []
         asked: list[_Sent] = [(None, recall(run_id, self.id)) for run_id in wanted]
         # Behind them, so that what comes in between is seen twice and not missed.
-        answers = self._retrying([*asked, (None, command("LRANGE", self._inbox, 0, -1))])
+        answers = self._retrying([*asked, (None, command("LRANGE", self._inbox.key, 0, -1))])
         if answers is None:
             return []
         *found, inbox = answers
@@ -541,8 +587,11 @@ class Coordinator:
             if recalled.status == RunStatus.CANCELLED:
                 why = RunCancelled(f"run {recalled.run} was cancelled")
                 calls.append((None, closing(recalled, self.id, self.registry.codec, RunStatus.CANCELLED, why)))
+            elif self._readers.is_abandoned(run_id):
+                why = RunCancelled(f"run {recalled.run} was cancelled: {WHY}")
+                calls.append((None, closing(recalled, self.id, self.registry.codec, RunStatus.CANCELLED, why)))
             elif recalled.waits:
-                self._in_line[run_id] = None
+                self._in_line[run_id] = recalled.needs_reader
             else:
                 calls += self._recover(recalled, reported)
         return calls
@@ -563,7 +612,8 @@ class Coordinator:
             why = RunCancelled(f"run {recalled.run} was cancelled: the process that coordinated it has died")
             return [(None, closing(recalled, self.id, codec, RunStatus.CANCELLED, why))]
         try:
-            run = self._ordered(decode_order(codec, recalled.journal[0]))
+            order = decode_order(codec, recalled.journal[0])
+            run = self._ordered(order, needs_reader=recalled.needs_reader)
         except BaseException as error:  # its schema and its reducers are user code
             return [(None, closing(recalled, self.id, codec, RunStatus.ERROR, error))]
         run.epoch = recalled.epoch
@@ -576,27 +626,27 @@ class Coordinator:
 
     def _send(self, sent: list[_Sent]) -> list[bytes]:
         """Send what the runs want, tell what was dealt with, and look at what has come: one round trip."""
-        look: _Sent = (None, command("LRANGE", self._inbox, 0, BATCH - 1))
-        advancing = self._advance()
-        calls = [*advancing, *sent, look]
+        saving, advancing = self._saves.take(), self._advance()
+        calls: list[_Sent] = [*saving, *advancing, *coalesced(sent)]
         self._read_in = self._term
-        results = self._retrying(calls)
+        seconds = self._seconds_to_wait()
+        results = self._retrying(calls, lambda calls: self._inbox.exchange(calls, seconds))
         if results is None:
             return []
-        lapsed = bool(advancing) and self._has_lapsed(results[0])
+        arrived = results.pop()
+        lapsed = bool(advancing) and self._has_lapsed(results[len(saving)])
         for (run, _), result in zip(calls, results, strict=True):
             if isinstance(result, Exception):
                 self._refused(run, result)
             elif run is not None and isinstance(result, Refusal):
                 self._overruled(run, result)
-        arrived = results[-1]
         if isinstance(arrived, Exception):
             raise arrived
         return [] if lapsed else arrived or []
 
     def _note(self) -> None:
         """Have in the journals what was told, before anything follows from it."""
-        while (results := self._retrying(self._advance())) and self._has_lapsed(results[0]):
+        while (results := self._retrying([*self._saves.take(), *self._advance()])) and self._has_lapsed(results[-1]):
             pass
 
     def _has_lapsed(self, advanced: Any) -> bool:
@@ -650,7 +700,9 @@ class Coordinator:
         self._beat_if_due()
         return True
 
-    def _retrying(self, sent: list[_Sent]) -> list[Any] | None:
+    def _retrying(
+        self, sent: list[_Sent], exchange: Callable[[list[Call[Any]]], list[Any]] | None = None
+    ) -> list[Any] | None:
         """Send calls; while Redis is away again and again, each of which may be sent twice without harm.
 
         None if the coordinator is to stop before Redis is back.
@@ -659,7 +711,8 @@ class Coordinator:
         while True:
             try:
                 with self._calm.asking():
-                    results = try_all(self._client, [call for _, call in sent])
+                    calls = [call for _, call in sent]
+                    results = try_all(self._client, calls) if exchange is None else exchange(calls)
             except RedisError as error:
                 if not will_pass(error):
                     raise

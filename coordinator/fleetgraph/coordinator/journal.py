@@ -29,6 +29,13 @@ UNSAVED: Final = "unsaved"
 """That not all was saved that followed from what was told last."""
 WOKEN: Final = "woken"
 """That something was put off until now: which, as the machine calls it."""
+DRAINED: Final = "drained"
+"""That its caller asked it to stop after the superstep at hand, and the reason that was given."""
+DRAINED_BEFORE: Final = "drained before"
+"""The same of a run that had not begun."""
+
+STOP: Final = "stop "
+"""How what a run was told begins where it was asked to stop; the reason follows."""
 
 
 class Journal:
@@ -44,6 +51,7 @@ class Journal:
         self._codec = codec
         self.kept = kept
         self._new: list[bytes] = []
+        self._first: list[bytes] = []
         self._known: dict[tuple[str, str], Any] = {}
         self.told: list[bytes | str] = []
         """What the run was told: a message as it came, or what it was woken for."""
@@ -65,29 +73,33 @@ class Journal:
         kind, key, value = self._codec.decode(entry[len(_NOTE) :])
         if kind == WOKEN:
             self.told.append(key)
+        elif kind == DRAINED:
+            self.told.append(f"{STOP}{key}")
         elif kind == UNSAVED:
             self._unsaved = self._unsaved if self._unsaved is not None else len(self.told)
         else:
             self._known.setdefault((kind, key), value)
 
-    def note(self, kind: str, key: str, value: Any = None) -> None:
-        """Note what came from outside.
+    def note(self, kind: str, key: str, value: Any = None, *, first: bool = False) -> None:
+        """Note what came from outside; `first` if it came before what the run is just being told.
 
         Raises:
             EncodeError: The value can't travel.
         """
         if self.kept:
             where = f"what a run needs to outlive its coordinator: {kind} {key}".rstrip()
-            self._new.append(_NOTE + self._codec.encode([kind, key, value], where))
+            notes = self._first if first else self._new
+            notes.append(_NOTE + self._codec.encode([kind, key, value], where))
 
     def recall(self, kind: str, key: str) -> Any:
         """What was noted before the run was taken over; MISSING if nothing was."""
         return self._known.get((kind, key), MISSING)
 
-    def take(self) -> list[bytes]:
-        """The notes made since this was last asked."""
-        new, self._new = self._new, []
-        return new
+    def take(self) -> tuple[list[bytes], list[bytes]]:
+        """The notes made since this was last asked: those from before what the run was told, and those about it."""
+        first, new = self._first, self._new
+        self._first, self._new = [], []
+        return first, new
 
 
 def encode_order(codec: Codec, order: Order) -> bytes:

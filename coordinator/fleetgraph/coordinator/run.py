@@ -8,18 +8,21 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from uuid import uuid4
 
 from fleetgraph.channels.base import MISSING
 from fleetgraph.coordinator.journal import (
     CACHED,
+    DRAINED,
+    DRAINED_BEFORE,
     INSIDE,
     LOADED,
+    STOP,
     UNSAVED,
     WOKEN,
     Journal,
@@ -28,6 +31,8 @@ from fleetgraph.coordinator.journal import (
     plain_checkpoint,
 )
 from fleetgraph.coordinator.patience import Bear, patiently
+from fleetgraph.coordinator.saves import Saves
+from fleetgraph.coordinator.shelf import Given, Shelf
 from fleetgraph.coordinator.workers import GRAPH_PATIENCE
 from fleetgraph.errors import EncodeError, FleetError, NotSupported, RunCancelled, TaskLost
 from fleetgraph.graph.compiled import CompiledGraph
@@ -52,6 +57,7 @@ from fleetgraph.pregel.run import CheckpointIds, RunRequest
 from fleetgraph.pregel.saving import CheckpointStore
 from fleetgraph.pregel.task import Task, Write
 from fleetgraph.pregel.tree import Tree
+from fleetgraph.runtime import RunControl
 from fleetgraph.wire import keys
 from fleetgraph.wire.calling import Call, command
 from fleetgraph.wire.codec import Codec
@@ -72,6 +78,9 @@ from fleetgraph.wire.transitions import (
     publish_from_coordinator,
 )
 from fleetgraph.wire.unreadable import UNREADABLE
+from fleetgraph.wire.values import store
+
+T = TypeVar("T")
 
 MAX_ATTEMPTS: Final = 3
 """How often a task is given to a worker that then vanishes, before it is taken for what kills them."""
@@ -109,6 +118,8 @@ class Limits:
 class _Outstanding:
     task: Task
     attempt: int = 1
+    given: Given | None = None
+    """Its values that are stored; None while this coordinator has not given it any."""
 
 
 @dataclass(eq=False)
@@ -124,6 +135,8 @@ class Run:
     limits: Limits
     bear: Bear
     """Waits while a saver or a store is out of reach."""
+    saves: Saves[Run]
+    """Takes what savers are to keep that are in the same Redis."""
     holds: Callable[[Run], bool]
     """Whether no other coordinator has it: savers know no epochs."""
     asynchronous: bool = False
@@ -131,6 +144,8 @@ class Run:
     id: str = field(default_factory=lambda: uuid4().hex)
     survives: bool = False
     """Whether it goes on with another coordinator when this one dies; else it is cancelled then."""
+    needs_reader: bool = False
+    """Whether it is cancelled when nobody has read it for a while."""
     begun: float = field(default_factory=time.time)
     """When it was ordered: Unix time, in seconds."""
     thread_line: str = ""
@@ -149,9 +164,14 @@ class Run:
         self.journal = Journal(self.codec, kept=self.survives)
         # Whoever takes it over draws the same, since the same is drawn in the same places.
         self._source = Random(self.id)
-        self._store = CheckpointStore(self.request)
+        self._shelf = Shelf(self.codec, self.id)
+        self._control = RunControl()
+        """What the machine looks at: it changes only when that is noted, whatever its caller does to the request's."""
+        request = replace(self.request, control=self._control)
+        self._saves_ride = self.saves.ride(self.request.checkpointer)
+        self._store = CheckpointStore(request)
         if self.survives:
-            self._store = CheckpointStore(self.request, CheckpointIds(self.begun, self._source), self._source)
+            self._store = CheckpointStore(request, CheckpointIds(self.begun, self._source), self._source)
         self._checkpoint: Checkpoint | None = None
         self._unloaded: BaseException | None = None
         self._replaying = False
@@ -174,6 +194,8 @@ class Run:
         self._reported: Outcome | None = None
         self._sent = 0
         self._batches = 0
+        self._told_why: str | None = ""
+        """What its record says that it waits for; None if another coordinator may have written there."""
         self._renewal = time.monotonic() + self.limits.retention.total_seconds() / RENEWALS
         store = self.request.store
         self._facts = RunFacts(
@@ -218,6 +240,8 @@ class Run:
             "log_events": self.limits.log_events,
             "survives": int(self.survives),
         }
+        if self.needs_reader:
+            record["on_disconnect"] = "cancel"
         thread = self.request.config.get("configurable", {}).get("thread_id")
         if thread is not None:
             record["thread"] = str(thread)
@@ -237,6 +261,13 @@ class Run:
             self._checkpoint = self._loaded()
         except BaseException as error:
             self._unloaded = error
+        asked = self.request.control
+        known = self.journal.recall(DRAINED_BEFORE, "")
+        if known is not MISSING:
+            self._drain(known)
+        elif asked is not None and asked.drain_requested:
+            self.journal.note(DRAINED_BEFORE, "", str(asked.drain_reason))
+            self._drain(str(asked.drain_reason))
 
     def begin(self) -> list[Call[Any]]:
         """Start. The thread has to be loaded."""
@@ -250,6 +281,7 @@ class Run:
             reported: The tasks whose outcomes have come, but are not in the journal yet: they are told later.
         """
         self.epoch = recalled.epoch
+        self._told_why = None
         try:
             self.journal = Journal(self.codec, kept=self.survives, entries=recalled.journal[1:])
             return self._recover(recalled, reported)
@@ -263,12 +295,15 @@ class Run:
         self._replaying, self._saved = True, self.journal.saved > 0
         calls = self.begin()
         for number, told in enumerate(self.journal.told, start=1):
+            if not self.holds(self):  # a long run takes long to be told
+                return []
             self._saved = number < self.journal.saved
             calls += self._tell_again(told)
         self._replaying = False
         self._saved = False
         if self.ended:
             return calls
+        self._shelf.inherits(recalled.outstanding)
         for task, attempt in recalled.outstanding.items():
             if task in self._outstanding:
                 self._outstanding[task].attempt = attempt
@@ -284,6 +319,9 @@ class Run:
         return not self.ended
 
     def _tell_again(self, told: bytes | str) -> list[Call[Any]]:
+        if isinstance(told, str) and told.startswith(STOP):
+            self._drain(told.removeprefix(STOP))
+            return []
         if isinstance(told, str):
             self._wakes = [(when, what) for when, what in self._wakes if what != told]
             return self._wake(told)
@@ -309,15 +347,24 @@ class Run:
         if known is not MISSING:
             plain, self._store.newest = known
             return built_checkpoint(plain)
-        checkpoint = patiently(self._store.load, self._wait_for_redis)
+        checkpoint = self._read(self._store.load)
         self.journal.note(LOADED, "", [plain_checkpoint(checkpoint), self._store.newest])
         return checkpoint
+
+    def _read(self, do: Callable[[], T]) -> T:
+        """What a saver gives, which knows of all that was saved before."""
+
+        def flush_and_do() -> T:
+            self.saves.flush()
+            return do()
+
+        return patiently(flush_and_do, self._wait_for_redis)
 
     def _loaded_inside(self, load: Load) -> Checkpoint | None:
         known = self.journal.recall(INSIDE, load.task)
         if known is not MISSING:
             return built_checkpoint(known)
-        checkpoint = patiently(lambda: self._store.load_inside(load), self._wait_for_redis)
+        checkpoint = self._read(lambda: self._store.load_inside(load))
         self.journal.note(INSIDE, load.task, plain_checkpoint(checkpoint))
         return checkpoint
 
@@ -336,7 +383,9 @@ class Run:
         tree = self._tree
         if self.ended or tree is None:
             return []
+        self.listen()
         known = self._outstanding.pop(outcome.task, None)
+        self._shelf.ended(outcome.task)
         self._waiting_tasks.pop(outcome.task, None)
         self._reported = outcome
         try:
@@ -369,13 +418,14 @@ class Run:
                     found = self._tree.claim_resume(request.payload[0])
                     return self._answer(request, [] if found is MISSING else [found])
                 case kind if kind == SAVER and self.request.checkpointer is not None:
-                    served = partial(serve_saver, self.request.checkpointer, request.payload)
-                    return self._answer(request, patiently(served, self._wait_for_redis))
+                    return self._answer(
+                        request, self._read(partial(serve_saver, self.request.checkpointer, request.payload))
+                    )
                 case kind if kind == STORE and self.request.store is not None:
                     served = partial(serve_store, self.request.store, request.payload)
                     return self._answer(request, patiently(served, self._wait_for_redis))
                 case kind if kind == DRAIN and self.request.control is not None:
-                    return self._answer(request, self.request.control.request_drain(request.payload))
+                    return self._answer(request, self._drain(request.payload))
                 case kind if kind == UNREADABLE:
                     raise request.payload
                 case kind:
@@ -432,6 +482,22 @@ class Run:
         # A worker that does not come for it for so long is dead; its tasks are others' then, who ask again.
         return [command("RPUSH", key, data), command("EXPIRE", key, int(WORKER_TTL.total_seconds()))]
 
+    def listen(self) -> bool:
+        """Take notice of what its caller has asked through its control; tells whether there was something new."""
+        asked = self.request.control
+        if asked is None or not asked.drain_requested or self._control.drain_requested:
+            return False
+        if self.ended or self._replaying:
+            return False
+        self.journal.note(DRAINED, str(asked.drain_reason), first=True)
+        self._drain(str(asked.drain_reason))
+        return True
+
+    def _drain(self, reason: str) -> None:
+        self._control.request_drain(reason)
+        if self.request.control is not None:
+            self.request.control.request_drain(reason)
+
     @property
     def next_wake(self) -> float | None:
         """When, by a monotonic clock, it wants to be woken."""
@@ -439,6 +505,7 @@ class Run:
 
     def wake(self, now: float) -> list[Call[Any]]:
         """Do what was put off until now."""
+        self.listen()
         due = [what for when, what in self._wakes if when <= now]
         self._wakes = [(when, what) for when, what in self._wakes if when > now]
         calls: list[Call[Any]] = []
@@ -464,14 +531,16 @@ class Run:
         if attempt >= MAX_ATTEMPTS:
             return self._abort(TaskLost(known.task.name, task_id, attempt))
         known.attempt += 1
+        self._shelf.ended(task_id)
         try:
             return self._dispatch([known])
         except BaseException as error:
             return self._abort(error)
 
-    def cancel(self) -> list[Call[Any]]:
-        """Somebody cancelled the run."""
-        return [] if self.ended else self._end(RunStatus.CANCELLED, RunCancelled(f"run {self.id} was cancelled"))
+    def cancel(self, why: str = "") -> list[Call[Any]]:
+        """Somebody cancelled the run, or it is cancelled because of `why`."""
+        text = f"run {self.id} was cancelled{': ' if why else ''}{why}"
+        return [] if self.ended else self._end(RunStatus.CANCELLED, RunCancelled(text))
 
     def cancel_anew(self) -> list[Call[Any]]:
         """Somebody cancelled the run while it was about to end otherwise, which its readers do not know."""
@@ -498,6 +567,15 @@ class Run:
             return False
         self._renewal = now + self.limits.retention.total_seconds() / RENEWALS
         return True
+
+    def tell_why(self, waits: str) -> list[Call[Any]]:
+        """Put on record what keeps it from going on; empty if nothing does."""
+        if waits == self._told_why:
+            return []
+        self._told_why = waits
+        key = keys.run(self.id)
+        told = command("HSET", key, "waits", waits) if waits else command("HDEL", key, "waits")
+        return [told, command("EXPIRE", key, self.limits.seconds)]  # where Redis has lost the record, too
 
     @property
     def waiting(self) -> bool:
@@ -557,6 +635,9 @@ class Run:
                     case SaveWrites() as save:
                         self._save(partial(self._store.put_writes, save))
                     case Finished(error, interrupt):
+                        # Whoever is told that the run is over may delete its thread: nothing is saved any more by then,
+                        # not even once more because an answer got lost.
+                        patiently(self.saves.flush, self._wait_for_redis)
                         status = RunStatus.SUCCESS if error is None else RunStatus.ERROR
                         if interrupt is not None:
                             status = RunStatus.INTERRUPTED
@@ -567,7 +648,10 @@ class Run:
 
     def _save(self, do: Callable[[], None]) -> None:
         try:
-            patiently(do, self._wait_for_redis)
+            if self._saves_ride:
+                self.saves.collect(self, self.request.checkpointer, do)
+            else:
+                patiently(do, self._wait_for_redis)
         except BaseException:
             self.journal.note(UNSAVED, "")
             raise
@@ -611,11 +695,11 @@ class Run:
         return [] if self._replaying else self._dispatch(started)
 
     def _dispatch(self, started: list[_Outstanding]) -> list[Call[Any]]:
-        calls: list[Call[Any]] = []
+        messages = [self._message(one) for one in started]
+        calls = self._stored()
         batch: list[Dispatch] = []
         size = 0
-        for one in started:
-            message = self._message(one)
+        for one, message in zip(started, messages, strict=True):
             if batch and size + len(message) > BATCH_BYTES:
                 calls.append(self._dispatch_batch(batch))
                 batch, size = [], 0
@@ -623,12 +707,41 @@ class Run:
             size += len(message)
         return [*calls, self._dispatch_batch(batch)]
 
+    def _stored(self) -> list[Call[Any]]:
+        """Store the values that the tasks that follow need."""
+        changes = self._shelf.changes()
+        if changes is None:
+            return []
+        calls: list[Call[Any]] = []
+        batch: dict[str, bytes] = {}
+        size = 0
+        for name, data in changes.new.items():
+            if batch and size + len(data) > BATCH_BYTES:
+                calls.append(self._store_batch(batch, []))
+                batch, size = {}, 0
+            batch[name] = data
+            size += len(data)
+        return [*calls, self._store_batch(batch, changes.gone, sweep=changes.sweep)]
+
+    def _store_batch(self, new: dict[str, bytes], gone: list[str], *, sweep: bool = False) -> Call[Any]:
+        self._batches += 1
+        return store(self.id, self.epoch, new, gone, batch=self._batches, sweep=sweep)
+
     def _dispatch_batch(self, batch: list[Dispatch]) -> Call[Any]:
         self._batches += 1
         return dispatch(self.id, self.epoch, self.queue, self.coordinator, batch, batch=self._batches)
 
     def _message(self, one: _Outstanding) -> bytes:
-        message = to_message(one.task, self._facts, attempt=one.attempt, resumable=self._started.resumable)
+        if one.given is None:
+            one.given = self._shelf.given(one.task, self.epoch)
+        message = to_message(
+            one.task,
+            self._facts,
+            attempt=one.attempt,
+            resumable=self._started.resumable,
+            kept=one.given.input,
+            seen=one.given.seen,
+        )
         return self.codec.encode_task(message)
 
     def _abort(self, error: BaseException) -> list[Call[Any]]:

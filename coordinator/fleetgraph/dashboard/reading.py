@@ -26,7 +26,7 @@ from fleetgraph.dashboard.records import (
     text,
 )
 from fleetgraph.wire import keys
-from fleetgraph.wire.calling import Call, command, try_all
+from fleetgraph.wire.calling import Call, command
 from fleetgraph.wire.outages import will_pass
 
 
@@ -179,7 +179,10 @@ class _Reading:
         """The answers to commands that are sent in one go; None from a key of another type."""
         if not calls:
             return iter(())
-        answers = try_all(self._client, calls)
+        with self._client.pipeline(transaction=False) as pipe:  # pyright: ignore[reportUnknownMemberType]
+            for call in calls:
+                pipe.execute_command(*call.words)  # pyright: ignore[reportUnknownMemberType]
+            answers: list[Any] = pipe.execute(raise_on_error=False)
         for answer in answers:
             if isinstance(answer, Exception) and (will_pass(answer) or isinstance(answer, NoPermissionError)):
                 raise answer

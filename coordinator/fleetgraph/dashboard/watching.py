@@ -14,6 +14,7 @@ from fleetgraph.dashboard.picture import Picture
 from fleetgraph.dashboard.reading import read_snapshot
 from fleetgraph.errors import RedisUnavailable
 from fleetgraph.wire import keys
+from fleetgraph.wire.acl import Role, missing_rights
 from fleetgraph.wire.outages import will_pass
 
 _REDRAW_SECONDS: Final = 0.25
@@ -141,7 +142,8 @@ class _Channel:
 
 
 def _unavailable(error: redis.RedisError) -> RedisUnavailable:
-    return RedisUnavailable(f"the fleet can't be watched: {_said(error)}.")
+    advice = missing_rights(error, Role.DASHBOARD)
+    return RedisUnavailable(f"the fleet can't be watched: {_said(error)}.{' ' if advice else ''}{advice}")
 
 
 def _said(error: redis.RedisError) -> str:

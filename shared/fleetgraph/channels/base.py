@@ -78,6 +78,13 @@ class BaseChannel(ABC):
         return False
 
     @property
+    def appended(self) -> bool:
+        """Whether the last `update` that changed the channel left the items of the list that it holds as they were, and
+        only added others behind them.
+        """
+        return False
+
+    @property
     def signature(self) -> str:
         """The channel's part of a graph's fingerprint."""
         return type(self).__name__

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import collections.abc
+import operator
 from collections.abc import Callable, Sequence
-from typing import Any, NotRequired, Required, Self, cast, get_args, get_origin
+from typing import Any, Final, NotRequired, Required, Self, cast, get_args, get_origin
 
 from fleetgraph.channels.base import MISSING, BaseChannel
 from fleetgraph.errors import EmptyChannelError, ErrorCode, InvalidUpdateError, coded
@@ -42,19 +43,39 @@ def plain_type(typ: Any) -> Any:
     return _CONCRETE.get(typ, typ)
 
 
+KEEPS_ITEMS: Final = "__fleetgraph_keeps_items__"
+"""Set to True on a reducer of lists that changes no item which has an id: it keeps it, replaces it or leaves it out."""
+
+
+def only_appends(reducer: Callable[[Any, Any], Any], before: Any, after: Any) -> bool:
+    """Whether a reducer that made one list out of another has only added items behind those of the other.
+
+    Known of `operator.add`, and of those that keep items. Any other may have changed items that are in both.
+    """
+    if type(before) is not list or type(after) is not list:
+        return False
+    old, new = cast("list[Any]", before), cast("list[Any]", after)
+    if len(new) < len(old) or not all(map(operator.is_, old, new)):
+        return False
+    return reducer is operator.add or (
+        getattr(reducer, KEEPS_ITEMS, False) and None not in {getattr(item, "id", None) for item in old}
+    )
+
+
 class BinaryOperatorAggregate(BaseChannel):
     """Folds every write into its value with a reducer, `value = operator(value, write)`.
 
     Starts as `typ()` where that can be called, else empty: then the first write becomes the value as it is.
     """
 
-    __slots__ = ("initial", "operator", "value")
+    __slots__ = ("_appended", "initial", "operator", "value")
 
     def __init__(self, typ: Any, operator: Callable[[Any, Any], Any], key: str = "") -> None:
         super().__init__(typ, key)
         self.operator = operator
         self.initial = plain_type(typ)
         self.value = self._fresh()
+        self._appended = False
 
     def _fresh(self) -> Any:
         try:
@@ -65,6 +86,16 @@ class BinaryOperatorAggregate(BaseChannel):
     def update(self, values: Sequence[Any]) -> bool:
         if not values:
             return False
+        before = self.value
+        seen_overwrite = self._fold(values)
+        self._appended = not seen_overwrite and (
+            (self.operator is operator.add and all(type(one) is list for one in (before, *values)))
+            or only_appends(self.operator, before, self.value)
+        )
+        return True
+
+    def _fold(self, values: Sequence[Any]) -> bool:
+        """Apply writes, of which there are some; tells whether one of them was an `Overwrite`."""
         if self.value is MISSING:
             first, values = values[0], values[1:]
             is_overwrite, replacement = overwritten(first)
@@ -86,7 +117,11 @@ class BinaryOperatorAggregate(BaseChannel):
                 seen_overwrite = True
             elif not seen_overwrite:
                 self.value = self.operator(self.value, value)
-        return True
+        return seen_overwrite
+
+    @property
+    def appended(self) -> bool:
+        return self._appended
 
     def get(self) -> Any:
         if self.value is MISSING:
@@ -105,6 +140,7 @@ class BinaryOperatorAggregate(BaseChannel):
         copy.key = self.key
         copy.operator = self.operator
         copy.initial = self.initial
+        copy._appended = False
         copy.value = copy._fresh() if saved is MISSING else saved
         return copy
 

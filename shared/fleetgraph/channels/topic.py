@@ -41,6 +41,10 @@ class Topic(BaseChannel):
             self.values = [*self.values, *flat]
         return changed
 
+    @property
+    def appended(self) -> bool:
+        return self.accumulate
+
     def get(self) -> Any:
         if not self.values:
             raise EmptyChannelError

@@ -32,6 +32,12 @@ NO_TASK: Final = "00000000-0000-0000-0000-000000000000"
 Config = Mapping[str, Any]
 Write = tuple[str, Any]
 """Channel, value."""
+Grown = Mapping[str, tuple[Any, int]]
+"""Channels whose list only grew: a version that is saved, and how many items of the list are those that it has.
+
+`put` and `aput` of a saver that have a parameter `grown` are told so of new versions: it then need not store those
+items again.
+"""
 ChannelVersions = dict[str, str | int | float]
 PendingWrite = tuple[str, str, Any]
 """Task id, channel, value."""

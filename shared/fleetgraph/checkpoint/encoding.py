@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import asyncio
+import zlib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate
+from itertools import chain as chained
 from typing import Any, Final, NamedTuple, cast
 
+from fleetgraph.channels.base import MISSING
 from fleetgraph.checkpoint.base import (
     BaseCheckpointSaver,
     CheckpointLost,
     CheckpointTuple,
+    Config,
+    Grown,
     Place,
     kept,
 )
+from fleetgraph.checkpoint.growth import LONGEST_VERSION, SMALL_BYTES, Standing, Standings, Tail, Version
 from fleetgraph.errors import DecodeError
-from fleetgraph.wire.codec import Codec
+from fleetgraph.wire.codec import MAX_MESSAGE_BYTES, Codec
 from fleetgraph.wire.shapes import is_array
+from fleetgraph.wire.values import array_items, array_of
 
 FORMAT: Final = 1
 """Of `EncodedCheckpoint.head` and what belongs to it; raised when they change shape."""
+
+LONG_HEAD_BYTES: Final = 2048
+"""Heads of so many bytes are compressed, to a fifth or so: graphs of many channels and nodes have them, whose versions
+are mostly the same few. It takes some 30 µs."""
+
+_COMPRESSED: Final = b"\x78"
+"""What zlib's output begins with, and an encoded head does not."""
 
 METADATA: Final = "the metadata of a checkpoint"
 """How errors name it."""
@@ -41,7 +58,9 @@ class EncodedCheckpoint:
     filled: list[tuple[str, Any]]
     """The (channel, version) pairs that have a value, of this checkpoint or of an earlier one."""
     values: list[tuple[str, Any, bytes]]
-    """Those that are new, with the value."""
+    """Those that are new, with the value; or with the tail of a list that has grown (see `checkpoint.growth`)."""
+    lists: frozenset[str]
+    """The channels whose value is a list, so that it may have been stored as a tail."""
 
 
 class Head(NamedTuple):
@@ -78,6 +97,7 @@ class EncodingSaver(BaseCheckpointSaver):
 
     def __init__(self, types: Iterable[type[Any]]) -> None:
         self._codec = Codec(types)
+        self._standings = Standings()
 
     def allow(self, *types: type[Any]) -> None:
         """Let values of exactly these classes be saved and loaded.
@@ -87,8 +107,26 @@ class EncodingSaver(BaseCheckpointSaver):
         """
         self._codec.allow(*types)
 
+    async def aput(
+        self,
+        config: Config,
+        checkpoint: Mapping[str, Any],
+        metadata: Mapping[str, Any],
+        new_versions: Mapping[str, Any],
+        *,
+        grown: Grown | None = None,
+    ) -> Config:
+        return await asyncio.to_thread(
+            partial(self.put, config, checkpoint, metadata, new_versions, **({"grown": grown} if grown else {}))
+        )
+
     def _encode(
-        self, place: Place, checkpoint: Mapping[str, Any], metadata: Mapping[str, Any], new_versions: Mapping[str, Any]
+        self,
+        place: Place,
+        checkpoint: Mapping[str, Any],
+        metadata: Mapping[str, Any],
+        new_versions: Mapping[str, Any],
+        grown: Grown | None = None,
     ) -> EncodedCheckpoint:
         """Raises `EncodeError` for a value that can't be encoded; names its channel."""
         values, versions = checkpoint["channel_values"], checkpoint["channel_versions"]
@@ -96,15 +134,97 @@ class EncodingSaver(BaseCheckpointSaver):
         plain = {key: value for key, value in checkpoint.items() if key != "channel_values"}
         return EncodedCheckpoint(
             id=checkpoint["id"],
-            head=self._codec.encode([FORMAT, place.checkpoint_id, plain, channels], _HEAD, about=_HEAD),
+            head=self._encode_head([FORMAT, place.checkpoint_id, plain, channels]),
             metadata=self._codec.encode(dict(metadata), METADATA, about=METADATA),
             filled=[(name, versions[name]) for name in channels],
             values=[
-                (name, version, self._codec.encode(values[name], f"channel {name!r}", about=name))
+                (name, version, self._encode_value(place, name, version, values[name], (grown or {}).get(name)))
                 for name, version in new_versions.items()
                 if name in values
             ],
+            lists=frozenset(name for name in channels if type(values[name]) is list),
         )
+
+    def _encode_head(self, head: list[Any]) -> bytes:
+        data = self._codec.encode(head, _HEAD, about=_HEAD)
+        if len(data) < LONG_HEAD_BYTES or self._codec.encrypts:
+            return data
+        return zlib.compress(data, 1)
+
+    def _encode_value(
+        self, place: Place, channel: str, version: Any, value: Any, grown: tuple[Any, int] | None
+    ) -> bytes:
+        where = f"channel {channel!r}"
+        if type(value) is not list:
+            return self._codec.encode(value, where, about=channel)
+        items = cast("list[Any]", value)
+        at = Version(version, len(items))
+        known = None if grown is None else self._standings.find(place.thread, place.ns, channel, grown[0])
+        base = None if known is None or grown is None or known.at.items != grown[1] else known.base
+        if known is not None and base is not None and known.size >= SMALL_BYTES and _can_be_base(base.version):
+            data = Tail(
+                known.growths + 1, str(base.version), self._codec.encode(items[base.items :], where, about=channel)
+            ).data
+            standing = known.grown(at, len(data))
+        else:
+            data = self._codec.encode(items, where, about=channel)
+            standing = Standing.whole(at, len(data))
+        self._standings.note(place.thread, place.ns, channel, standing)
+        return data
+
+    def _decode_value(self, place: Place, channel: str, version: Any, stored: Callable[[str], bytes | None]) -> Any:
+        """The value of a channel under a version; MISSING if a part of it is not there.
+
+        Args:
+            place: Whose it is.
+            channel: The channel.
+            version: The version.
+            stored: Gives what is stored under one, which it is given as text.
+        """
+        chain: list[tuple[Any, int, bytes]] = []
+        at = version
+        while True:
+            data = stored(str(at))
+            if data is None:
+                return MISSING
+            tail = _parsed(data, place, channel)
+            if tail is None:
+                chain.append((at, 0, data))
+                break
+            if chain and tail.growths >= chain[-1][1]:
+                raise DecodeError(f"channel {channel!r} of {_where(place)}: what it has grown by is in no order.")
+            chain.append((at, tail.growths, tail.items))
+            at = tail.base
+        chain.reverse()
+        return self._joined(place, channel, chain)
+
+    def _joined(self, place: Place, channel: str, chain: list[tuple[Any, int, bytes]]) -> object:
+        """A value out of its parts: versions, how often it had grown, and what is stored of them."""
+        what = f"channel {channel!r}"
+        heads = [array_items(data) for _, _, data in chain]
+        value: Any
+        if len(chain) == 1:
+            value = self._decode(chain[0][2], place, what, channel)
+            lengths = [len(value)] if type(cast("object", value)) is list else []
+        elif None not in heads:  # arrays behind each other are one array, but for their heads
+            lengths = [head[0] for head in heads if head is not None]
+            items = b"".join(head[1] for head in heads if head is not None)
+            value = self._decode(array_of(sum(lengths), items), place, what, channel)
+        else:
+            lists = [self._decode(data, place, what, channel) for _, _, data in chain]
+            if not all(isinstance(one, list) for one in lists):
+                raise DecodeError(f"{what} of {_where(place)} has grown, and is no list.")
+            lengths = [len(one) for one in lists]
+            value = list(chained.from_iterable(lists))
+        if lengths:
+            path = [
+                (growths, Version(version, length))
+                for (version, growths, _), length in zip(chain, accumulate(lengths), strict=True)
+            ]
+            size = sum(len(data) for _, _, data in chain)
+            if (standing := Standing.along(path, size)) is not None:
+                self._standings.note(place.thread, place.ns, channel, standing)
+        return value
 
     def _encode_write(self, channel: str, value: Any) -> bytes:
         """Raises `EncodeError` for a value that can't be encoded; names its channel."""
@@ -112,7 +232,7 @@ class EncodingSaver(BaseCheckpointSaver):
 
     def _decode_head(self, data: bytes, place: Place) -> Head:
         """Raises `DecodeError` for one in a format of another version of Fleetgraph."""
-        decoded: Any = self._decode(data, place, _HEAD)
+        decoded: Any = self._decode(_decompressed(data, place), place, _HEAD)
         version = _first(decoded)
         if type(version) is int and version != FORMAT:
             raise DecodeError(
@@ -149,16 +269,26 @@ class EncodingSaver(BaseCheckpointSaver):
         place: Place,
         head: Head,
         metadata: Mapping[str, Any],
-        values: Mapping[str, bytes | None],
+        stored: Callable[[str, str], bytes | None],
         writes: Iterable[StoredWrite],
     ) -> CheckpointTuple:
         """The checkpoint at `place`, decoded.
 
+        Args:
+            place: Where it is.
+            head: Its head.
+            metadata: Its metadata.
+            stored: Gives what is stored of a channel under a version; None for nothing.
+            writes: What was written beside it.
+
         Raises:
-            CheckpointLost: It has a value that is not among `values`.
+            CheckpointLost: It has a value that is not there.
             DecodeError: A value is of a class that is not allowed.
         """
-        lost = [name for name in head.channels if values.get(name) is None]
+        values = {
+            name: self._decode_value(place, name, version, partial(stored, name)) for name, version in head.filled
+        }
+        lost = [name for name, value in values.items() if value is MISSING]
         if lost:
             raise CheckpointLost(place.thread, place.ns, place.checkpoint_id or "", lost)
         ordered = sorted(writes, key=lambda write: (write.path, write.task, write.index))
@@ -166,11 +296,7 @@ class EncodingSaver(BaseCheckpointSaver):
             config=place.config,
             checkpoint={
                 **head.checkpoint,
-                "channel_values": {
-                    name: self._decode(data, place, f"channel {name!r}", name)
-                    for name, data in values.items()
-                    if data is not None
-                },
+                "channel_values": values,
             },
             metadata=metadata,
             parent_config=Place(place.thread, place.ns, head.parent_id).parent_config,
@@ -183,6 +309,30 @@ class EncodingSaver(BaseCheckpointSaver):
                 for write in ordered
             ],
         )
+
+
+def _decompressed(data: bytes, place: Place) -> bytes:
+    if not data.startswith(_COMPRESSED):
+        return data
+    opened = zlib.decompressobj()
+    try:
+        found = opened.decompress(data, MAX_MESSAGE_BYTES)
+    except zlib.error as error:
+        raise DecodeError(f"a checkpoint of {_where(place)} can't be decompressed: {error}.") from error
+    if not opened.eof:
+        raise DecodeError(f"a checkpoint of {_where(place)} is cut off, or has more than {MAX_MESSAGE_BYTES} bytes.")
+    return found
+
+
+def _can_be_base(version: Any) -> bool:
+    return isinstance(version, str) and len(version.encode()) <= LONGEST_VERSION
+
+
+def _parsed(data: bytes, place: Place, channel: str) -> Tail | None:
+    try:
+        return Tail.parse(data)
+    except ValueError as error:
+        raise DecodeError(f"channel {channel!r} of {_where(place)}: {error}.") from None
 
 
 def _first(array: Any) -> Any:

@@ -19,9 +19,10 @@ class ThreadKeys(NamedTuple):
     """Sorted set, all scores 0: the members."""
     records: str
     """Hash: `<member>` → the checkpoint without its values, `<member>\\0metadata` → its metadata,
-    `<member>\\0values` → which values it has: netstrings of `<channel>\\0<version>`."""
+    `<member>\\0values` → which values it has: netstrings of `\\0<version>`, with `\\0<channel>` behind it for each
+    channel of that version, or `\\0\\1<channel>` if its value is a list. (Formerly of `<channel>\\0<version>`.)"""
     values: str
-    """Hash: `<ns>\\0<channel>\\0<version>` → the value."""
+    """Hash: `<ns>\\0<channel>\\0<version>` → the value, or a tail (see `checkpoint.growth`)."""
     places: str
     """Sorted set, all scores 0: `<member>\\0<task>\\0<index>` of each write."""
     writes: str

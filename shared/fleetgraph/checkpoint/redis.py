@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from importlib.resources import files
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, cast
 
 from redis.backoff import ExponentialBackoff
@@ -17,6 +19,7 @@ from fleetgraph.checkpoint import keys
 from fleetgraph.checkpoint.base import (
     CheckpointTuple,
     Config,
+    Grown,
     Place,
     PruneStrategy,
     Selection,
@@ -26,12 +29,14 @@ from fleetgraph.checkpoint.base import (
     selection,
     write_index,
 )
-from fleetgraph.checkpoint.encoding import METADATA, EncodingSaver, StoredWrite
+from fleetgraph.checkpoint.encoding import METADATA, EncodedCheckpoint, EncodingSaver, StoredWrite
 from fleetgraph.redis_server import check_server
 from fleetgraph.wire.connection import connect
 
 if TYPE_CHECKING:
     from redis import Redis, RedisCluster
+
+    from fleetgraph.wire.exchange import Words
 
 T = TypeVar("T")
 
@@ -89,6 +94,8 @@ class RedisSaver(EncodingSaver):
             raise ValueError(f"a thread can't be kept for {ttl}: ttl has to be positive, or None for ever")
         self._prefix = prefix
         self._ttl = 0 if ttl is None else max(1, ttl // timedelta(milliseconds=1))
+        self._own = threading.local()
+        """Of each thread: `collected`, where what it saves goes instead of to Redis."""
         self._owned: Redis | None = None
         if isinstance(url_or_client, str):
             self._owned = connect(url_or_client)
@@ -220,7 +227,7 @@ class RedisSaver(EncodingSaver):
                 place,
                 head,
                 self._decode(metadata_data, place, METADATA),
-                {name: values.get(_field(place.ns, name, version).encode()) for name, version in head.filled},
+                partial(_stored, values, place.ns),
                 [self._write(place, *pair) for pair in zip(pairs[::2], pairs[1::2], strict=True)],
             )
 
@@ -237,22 +244,24 @@ class RedisSaver(EncodingSaver):
         checkpoint: Mapping[str, Any],
         metadata: Mapping[str, Any],
         new_versions: Mapping[str, Any],
+        *,
+        grown: Grown | None = None,
     ) -> Config:
         place = place_of(config)
-        encoded = self._encode(place, checkpoint, metadata, new_versions)
+        encoded = self._encode(place, checkpoint, metadata, new_versions, grown)
         names = keys.of_thread(self._prefix, place.thread)
         member = keys.member(place.ns, encoded.id)
         record = {
             member: encoded.head,
             f"{member}\0metadata": encoded.metadata,
-            f"{member}\0values": _netstrings(f"{name}\0{version}" for name, version in encoded.filled),
+            f"{member}\0values": _netstrings(_by_version(encoded)),
         }
-        with self._transaction(names) as commands:
+        with self._transaction(names) as add:
             if encoded.values:
                 new = {_field(place.ns, name, version): data for name, version, data in encoded.values}
-                commands.hset(names.values, mapping=new)
-            commands.hset(names.records, mapping=record)
-            commands.zadd(names.checkpoints, {member: 0})
+                add(("HSET", names.values, *chain.from_iterable(new.items())))
+            add(("HSET", names.records, *chain.from_iterable(record.items())))
+            add(("ZADD", names.checkpoints, 0, member))
         return place.at(encoded.id).config
 
     def put_writes(self, config: Config, writes: Sequence[Write], task_id: str, task_path: str = "") -> None:
@@ -265,33 +274,35 @@ class RedisSaver(EncodingSaver):
         ]
         if not encoded:
             return
-        with self._transaction(names) as commands:
-            for index, data in zip(indexes, encoded, strict=True):
-                name = f"{member}\0{task_id}\0{index}"
-                commands.zadd(names.places, {name: 0})
-                (commands.hset if index < 0 else commands.hsetnx)(names.writes, name, data)
+        fields = [f"{member}\0{task_id}\0{index}" for index in indexes]
+        with self._transaction(names) as add:
+            add(("ZADD", names.places, *chain.from_iterable((0, name) for name in fields)))
+            for index, name, data in zip(indexes, fields, encoded, strict=True):
+                add(("HSET" if index < 0 else "HSETNX", names.writes, name, data))
 
     def delete_thread(self, thread_id: str) -> None:
+        self._standings.forget(str(thread_id))
         self._redis.unlink(*keys.of_thread(self._prefix, str(thread_id)))
 
     def copy_thread(self, source_thread_id: str, target_thread_id: str) -> None:
         if str(source_thread_id) == str(target_thread_id):
             return
+        self._standings.forget(str(target_thread_id))
         source = keys.of_thread(self._prefix, str(source_thread_id))
         target = keys.of_thread(self._prefix, str(target_thread_id))
         # Not COPY: in a cluster the two threads are in different places.
         reading = self._redis.pipeline(transaction=True)
         reading.zrange(source.checkpoints, 0, -1).hgetall(source.records).hgetall(source.values)
         content = reading.zrange(source.places, 0, -1).hgetall(source.writes).execute()
-        with self._transaction(target) as commands:
-            commands.unlink(*target)
+        with self._transaction(target) as add:
+            add(("UNLINK", *target))
             for key, items in zip(target, content, strict=True):
                 if isinstance(items, dict):
                     for chunk in _chunks(cast("dict[bytes, bytes]", items).items()):
-                        commands.hset(key, mapping=dict(chunk))
+                        add(("HSET", key, *chain.from_iterable(chunk)))
                 else:
                     for chunk in _chunks(items):
-                        commands.zadd(key, dict.fromkeys(chunk, 0))
+                        add(("ZADD", key, *chain.from_iterable((0, name) for name in chunk)))
 
     def prune(self, thread_ids: Sequence[str], *, strategy: PruneStrategy = "keep_latest") -> None:
         check_strategy(strategy)
@@ -299,6 +310,7 @@ class RedisSaver(EncodingSaver):
             if strategy == "delete":
                 self.delete_thread(thread_id)
                 continue
+            self._standings.forget(thread_id)
             names = keys.of_thread(self._prefix, thread_id)
             members = self._redis.zrange(names.checkpoints, 0, -1)
             latest = {_place(thread_id, member).ns: member for member in members}  # they are sorted
@@ -306,6 +318,7 @@ class RedisSaver(EncodingSaver):
 
     def delete_for_runs(self, run_ids: Sequence[str]) -> None:
         wanted = set(run_ids)
+        self._standings.forget()
         for thread in self._threads():
             names = keys.of_thread(self._prefix, thread)
             places = [_place(thread, member) for member in self._redis.zrange(names.checkpoints, 0, -1)]
@@ -324,14 +337,37 @@ class RedisSaver(EncodingSaver):
             self._forget(names, members)
 
     @contextmanager
-    def _transaction(self, names: keys.ThreadKeys) -> Generator[Any, None, None]:
+    def _transaction(self, names: keys.ThreadKeys) -> Generator[Callable[[Words], None], None, None]:
         """Collects commands that change a thread, and sends them to take place together."""
-        commands = self._redis.pipeline(transaction=True)
-        yield commands
+        words: list[Words] = []
+        yield words.append
         if self._ttl:
-            for key in names:
-                commands.pexpire(key, self._ttl)
-        commands.execute()
+            words += [("PEXPIRE", key, self._ttl) for key in names]
+        collected: list[Words] | None = getattr(self._own, "collected", None)
+        if collected is not None:
+            collected += [("MULTI",), *words, ("EXEC",)]
+            return
+        with self._redis.pipeline(transaction=True) as commands:
+            for one in words:
+                commands.execute_command(*one)
+            commands.execute()
+
+    @property
+    def connection_options(self) -> dict[str, Any] | None:
+        """How redis-py connects; None in a cluster."""
+        pool = getattr(self._redis, "connection_pool", None)
+        return None if pool is None else pool.connection_kwargs
+
+    @contextmanager
+    def collecting(self, into: list[Words]) -> Generator[None]:
+        """Within it `put` and `put_writes` of this thread send nothing; what they would have sent is added to `into`,
+        to be sent as it is.
+        """
+        self._own.collected = into
+        try:
+            yield
+        finally:
+            self._own.collected = None
 
 
 def _place(thread: str, member: bytes) -> Place:
@@ -341,6 +377,19 @@ def _place(thread: str, member: bytes) -> Place:
 
 def _field(ns: str, channel: str, version: Any) -> str:
     return f"{ns}\0{channel}\0{version}"
+
+
+def _stored(values: Mapping[bytes, bytes | None], ns: str, channel: str, version: str) -> bytes | None:
+    return values.get(_field(ns, channel, version).encode())
+
+
+def _by_version(encoded: EncodedCheckpoint) -> Iterator[str]:
+    """Which values a checkpoint has: most channels share their version with others."""
+    names: dict[str, list[str]] = defaultdict(list)
+    for name, version in encoded.filled:
+        names[str(version)].append(f"\1{name}" if name in encoded.lists else name)
+    for version, channels in names.items():
+        yield "\0".join(("", version, *channels))
 
 
 def _netstrings(texts: Iterable[str]) -> bytes:

@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 from fleetgraph.checkpoint.base import (
     CheckpointTuple,
     Config,
+    Grown,
     Place,
     PruneStrategy,
     Write,
@@ -21,6 +22,7 @@ from fleetgraph.checkpoint.base import (
     write_index,
 )
 from fleetgraph.checkpoint.encoding import METADATA, EncodingSaver, StoredWrite
+from fleetgraph.checkpoint.growth import LONGEST_HEAD, base_of
 
 BUSY_SECONDS: Final = 30.0
 """How long to wait for another process that writes to the file; a transaction takes milliseconds."""
@@ -118,14 +120,30 @@ class SqliteSaver(EncodingSaver):
                 return None
             place = Place(thread, ns, row[0])
             head = self._decode_head(row[1], place)
-            values = {name: self._value(connection, place, name, version) for name, version in head.filled}
+            values: dict[tuple[str, str], bytes | None] = {}
+            for name, version in head.filled:
+                self._gather(connection, place, name, version, values)
             writes = connection.execute(
                 "SELECT path, task, place, channel, value FROM fleetgraph_writes "
                 "WHERE thread = ? AND ns = ? AND id = ?",
                 place,
             ).fetchall()
         written = [StoredWrite(*write) for write in writes]
-        return self._tuple(place, head, self._decode(row[2], place, METADATA), values, written)
+        metadata = self._decode(row[2], place, METADATA)
+        return self._tuple(place, head, metadata, lambda name, version: values.get((name, version)), written)
+
+    def _gather(
+        self,
+        connection: sqlite3.Connection,
+        place: Place,
+        channel: str,
+        version: Any,
+        values: dict[tuple[str, str], bytes | None],
+    ) -> None:
+        """Read what is stored of a channel under a version, and what that rests on."""
+        while version is not None and (channel, str(version)) not in values:
+            data = values[channel, str(version)] = self._value(connection, place, channel, version)
+            version = base_of(data or b"")
 
     def _value(self, connection: sqlite3.Connection, place: Place, channel: str, version: Any) -> bytes | None:
         row = connection.execute(
@@ -172,9 +190,11 @@ class SqliteSaver(EncodingSaver):
         checkpoint: Mapping[str, Any],
         metadata: Mapping[str, Any],
         new_versions: Mapping[str, Any],
+        *,
+        grown: Grown | None = None,
     ) -> Config:
         place = place_of(config)
-        encoded = self._encode(place, checkpoint, metadata, new_versions)
+        encoded = self._encode(place, checkpoint, metadata, new_versions, grown)
         with self._transaction() as connection:
             connection.executemany(
                 "INSERT OR REPLACE INTO fleetgraph_values VALUES (?, ?, ?, ?, ?)",
@@ -200,6 +220,7 @@ class SqliteSaver(EncodingSaver):
                 connection.execute(f"INSERT OR {how} INTO fleetgraph_writes VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row)
 
     def delete_thread(self, thread_id: str) -> None:
+        self._standings.forget(str(thread_id))
         with self._transaction() as connection:
             _delete_thread(connection, str(thread_id))
 
@@ -207,6 +228,7 @@ class SqliteSaver(EncodingSaver):
         source, target = str(source_thread_id), str(target_thread_id)
         if source == target:
             return
+        self._standings.forget(target)
         with self._transaction() as connection:
             _delete_thread(connection, target)
             for table in _TABLES:
@@ -243,16 +265,27 @@ class SqliteSaver(EncodingSaver):
 
     def _forget(self, connection: sqlite3.Connection, places: Sequence[Place]) -> None:
         """Forget checkpoints, what was written beside them, and values that no other checkpoint has."""
+        self._standings.forget()
         for table in ("fleetgraph_checkpoints", "fleetgraph_writes"):
             connection.executemany(f"DELETE FROM {table} WHERE thread = ? AND ns = ? AND id = ?", places)
         for thread, ns in {(place.thread, place.ns) for place in places}:
             heads = connection.execute(
                 "SELECT id, head FROM fleetgraph_checkpoints WHERE thread = ? AND ns = ?", (thread, ns)
             ).fetchall()
-            used = {item for id, data in heads for item in self._decode_head(data, Place(thread, ns, id)).filled}
-            stored = connection.execute(
-                "SELECT channel, version FROM fleetgraph_values WHERE thread = ? AND ns = ?", (thread, ns)
-            ).fetchall()
+            filled = {item for id, data in heads for item in self._decode_head(data, Place(thread, ns, id)).filled}
+            stored = {
+                (channel, version): base_of(start)
+                for channel, version, start in connection.execute(
+                    f"SELECT channel, version, substr(value, 1, {LONGEST_HEAD}) FROM fleetgraph_values "
+                    "WHERE thread = ? AND ns = ?",
+                    (thread, ns),
+                )
+            }
+            used: set[tuple[str, Any]] = set()
+            for channel, version in filled:
+                while version is not None and (channel, version) not in used:
+                    used.add((channel, version))
+                    version = stored.get((channel, version))
             connection.executemany(
                 "DELETE FROM fleetgraph_values WHERE thread = ? AND ns = ? AND channel = ? AND version = ?",
                 [(thread, ns, *item) for item in stored if item not in used],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fleetgraph.errors import GraphInterrupt
@@ -81,6 +81,8 @@ class SaveCheckpoint:
     metadata: dict[str, Any]
     versions: dict[str, Any]
     """The channels that changed since the last checkpoint saved, with their versions."""
+    grown: Mapping[str, tuple[Any, int]] = field(default_factory=dict[str, tuple[Any, int]])
+    """Those among them whose list only grew since a version that is saved: that version, and how many items it has."""
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ is a graph has a machine of its own; `tree` holds them together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
@@ -46,7 +46,7 @@ from fleetgraph.pregel.instructions import (
 from fleetgraph.pregel.planning import Pending, PendingWrite, Planner
 from fleetgraph.pregel.program import NodeProgram, read_channels
 from fleetgraph.pregel.reserved import ERROR, ERROR_SOURCE, INTERRUPT, NO_WRITES, NULL_TASK, RESUME, TASK_CONTROL
-from fleetgraph.pregel.state import State, Written, path_order
+from fleetgraph.pregel.state import Line, State, Written, path_order
 from fleetgraph.pregel.task import Call, Frame, Task, Write
 from fleetgraph.pregel.updates import command_writes
 from fleetgraph.types import Command, Interrupt
@@ -131,6 +131,9 @@ class Machine:
         self._refused: BaseException | None = None
         self._claims: dict[str, Any] = {}
         self._saved_versions = dict(saved.versions)
+        self._saved_lists: dict[str, tuple[Line, int]] = {}
+        """Channels that hold a list, as they were when they were saved last."""
+        self._note_lists(saved.versions, saved.values)
         self._saved_id = saved.id
         self._hands_back = True
         self._out: list[Instruction] = []
@@ -571,7 +574,8 @@ class Machine:
         configurable = self.config.get("configurable", {})
         self.parent_config = self.config if configurable.get("checkpoint_id") else None
         config = {**self.config, "configurable": {**configurable, "checkpoint_ns": self.frame.ns}}
-        versions = self.state.versions
+        versions, values = self.state.versions, self.state.checkpoint()
+        changed = {k: v for k, v in versions.items() if self._saved_versions.get(k) != v}
         self._out.append(
             SaveCheckpoint(
                 config=config,
@@ -579,18 +583,36 @@ class Machine:
                     "v": 4,
                     "id": self.checkpoint_id,
                     "ts": self.settings.now(),
-                    "channel_values": self.state.checkpoint(),
+                    "channel_values": values,
                     "channel_versions": dict(versions),
                     "versions_seen": {name: dict(seen) for name, seen in self.state.seen.items()},
                     "updated_channels": None if updated is None else sorted(updated),
                 },
                 metadata=self.metadata,
-                versions={k: v for k, v in versions.items() if self._saved_versions.get(k) != v},
+                versions=changed,
+                grown=self._grown(changed),
             )
         )
+        self._note_lists(changed, values)
         self._saved_versions = dict(versions)
         self._saved_id = self.checkpoint_id
         self.config = self._checkpoint_config()
+
+    def _note_lists(self, channels: Iterable[str], values: Mapping[str, Any]) -> None:
+        for key in channels:
+            if key in self.state.channels and type(value := values.get(key)) is list:
+                self._saved_lists[key] = self.state.line(key), len(cast("list[Any]", value))
+            else:
+                self._saved_lists.pop(key, None)
+
+    def _grown(self, changed: Iterable[str]) -> dict[str, tuple[Any, int]]:
+        return {
+            key: (self._saved_versions[key], known[1])
+            for key in changed
+            if (known := self._saved_lists.get(key)) is not None
+            and key in self._saved_versions
+            and known[0] is self.state.line(key)
+        }
 
     def _flush(self) -> None:
         """Save what was held back until the end."""

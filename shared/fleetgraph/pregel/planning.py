@@ -198,6 +198,7 @@ class Planner:
             frame=frame,
             checkpoint_id=self.checkpoint_id,
             resuming=self.resuming,
+            state=self.state,
         )
         if self.pending.writes or frame.resume_map:
             self._give_answers(task)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 from random import Random
 from typing import Any, Final
 
@@ -148,12 +150,14 @@ class CheckpointStore:
     def put(self, save: SaveCheckpoint) -> None:
         """Save a checkpoint."""
         if self._saver is not None:
-            self._saver.put(self._named(save.config), save.checkpoint, self._metadata(save), save.versions)
+            config, metadata = self._named(save.config), self._metadata(save)
+            self._saver.put(config, save.checkpoint, metadata, save.versions, **_told(self._saver.put, save))
 
     async def aput(self, save: SaveCheckpoint) -> None:
         """The async twin of `put`."""
         if self._saver is not None:
-            await self._saver.aput(self._named(save.config), save.checkpoint, self._metadata(save), save.versions)
+            config, metadata = self._named(save.config), self._metadata(save)
+            await self._saver.aput(config, save.checkpoint, metadata, save.versions, **_told(self._saver.aput, save))
 
     def _metadata(self, save: SaveCheckpoint) -> dict[str, Any]:
         """The machine's metadata and the caller's, so that a thread's history tells what each run was labelled with."""
@@ -168,6 +172,16 @@ class CheckpointStore:
         """The async twin of `put_writes`."""
         if self._saver is not None:
             await self._saver.aput_writes(self._named(save.config), save.writes, save.task, save.path)
+
+
+def _told(put: Callable[..., Any], save: SaveCheckpoint) -> dict[str, Any]:
+    """What a saver that asks for it is told beside the checkpoint: which lists have only grown."""
+    return {"grown": save.grown} if save.grown and _asks_for_growth(getattr(put, "__func__", put)) else {}
+
+
+@cache
+def _asks_for_growth(put: Callable[..., Any]) -> bool:
+    return "grown" in inspect.signature(put).parameters
 
 
 def _without_id(config: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -41,6 +41,15 @@ class Written:
     triggers: tuple[str, ...] = ()
 
 
+class Line:
+    """The life of a channel's value for as long as it stays what it is, or items are only added behind those of a list.
+
+    Two looks at a channel that find the same line, and the same number of items, have seen the same value.
+    """
+
+    __slots__ = ("__weakref__",)
+
+
 class State:
     """The living channels of one graph.
 
@@ -68,6 +77,17 @@ class State:
         self.seen = {name: dict(versions) for name, versions in seen.items()}
         self.top_version: Any = max(self.versions.values()) if self.versions else None
         self._next_version = next_version
+        self._lines: dict[str, Line] = {}
+
+    def line(self, channel: str) -> Line:
+        """The line of what a channel holds now.
+
+        It does not rest on the value's identity: a reducer may have changed the value in its place.
+        """
+        line = self._lines.get(channel)
+        if line is None:
+            line = self._lines[channel] = Line()
+        return line
 
     def is_triggered(self, node: NodeProgram) -> bool:
         """Whether a trigger of the node has changed since the node last ran."""
@@ -128,6 +148,7 @@ class State:
         for trigger in {trigger for task in ordered for trigger in task.triggers}:
             if trigger in channels and channels[trigger].consume():
                 versions[trigger] = version
+                self._lines.pop(trigger, None)
         writes: dict[str, list[Any]] = {}
         for task in ordered:
             for channel, value in task.writes:
@@ -141,12 +162,16 @@ class State:
 
         def changed(key: str, channel: BaseChannel) -> None:
             versions[key] = version
+            if not channel.appended:
+                self._lines.pop(key, None)
             if channel.is_available():
                 updated.add(key)
 
         for key, values in writes.items():
             if (channel := channels[key]).update(values):
                 changed(key, channel)
+            else:
+                self._lines.pop(key, None)
         if advances:
             for key, channel in channels.items():
                 if key not in updated and channel.is_available() and channel.update(()):

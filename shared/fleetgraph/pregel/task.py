@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -12,10 +11,13 @@ from fleetgraph.channels.base import MISSING
 from fleetgraph.checkpoint import digests
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from fleetgraph.checkpoint.base import BaseCheckpointSaver
     from fleetgraph.errors import NodeError
     from fleetgraph.pregel.context import TaskContext
     from fleetgraph.pregel.program import Program
+    from fleetgraph.pregel.state import State
     from fleetgraph.runtime import RunControl
     from fleetgraph.types import CachePolicy, Durability, RetryPolicy, TimeoutPolicy
 
@@ -129,6 +131,8 @@ class Task:
     """What it is to handle, for a task of an error handler."""
     timeout: TimeoutPolicy | None = None
     cache_key: CacheKey | None = None
+    state: State | None = field(default=None, repr=False, compare=False)
+    """The state that it was planned from, which does not change while it may run."""
     writes: list[Write] = field(default_factory=list[Write])
 
     @property

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from redis.exceptions import NoPermissionError
+
 from fleetgraph.wire import keys
 
 SAVER_PREFIX: Final = "fleetgraph:checkpoint"
@@ -35,6 +37,17 @@ class Role(StrEnum):
     """Runs nodes: `fleetgraph worker`."""
     DASHBOARD = "dashboard"
     """Watches, and changes nothing: `fleetgraph watch`."""
+
+
+def missing_rights(error: BaseException, role: Role) -> str:
+    """What to do about an error of Redis, if it says that the user of a process lacks a right; empty if it does not."""
+    words = ("NOPERM", "The user executing the script can't", "ACL failure in script")
+    if not isinstance(error, NoPermissionError) and not any(word in str(error) for word in words):
+        return ""
+    return (
+        f"Its user needs the rights of the role {role.value}: `fleetgraph acl {role.value}` prints the command that "
+        "gives them, and docs/security.md says which process needs which role."
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +90,16 @@ _SUBSCRIBE: Final = "subscribe unsubscribe"
 
 _KEYLESS: Final = {
     Role.CLIENT: f"{_EVERYONE} {_SUBSCRIBE}",
-    Role.COORDINATOR: f"{_EVERYONE} {_SCRIPTS} {_TRANSACTION} publish {_SUBSCRIBE}",
-    Role.WORKER: f"{_EVERYONE} {_SCRIPTS} {_TRANSACTION} unwatch discard publish {_CONNECTION}",
+    Role.COORDINATOR: f"{_EVERYONE} {_SCRIPTS} {_TRANSACTION} publish {_SUBSCRIBE} pubsub|numsub",
+    Role.WORKER: f"{_EVERYONE} {_SCRIPTS} {_TRANSACTION} unwatch discard publish {_SUBSCRIBE} {_CONNECTION}",
     Role.DASHBOARD: f"{_EVERYONE} {_SUBSCRIBE} psubscribe punsubscribe",
+}
+
+_CHANNELS: Final = {
+    Role.CLIENT: (keys.events(_ANY),),
+    Role.COORDINATOR: (keys.events(_ANY), keys.handed(_ANY)),
+    Role.WORKER: (keys.events(_ANY), keys.handed(_ANY)),
+    Role.DASHBOARD: (keys.events(_ANY),),
 }
 
 # --- commands on keys ------------------------------------------------------------------------------------------
@@ -97,6 +117,7 @@ _COORDINATOR: Final = (
         "evalsha",
         (
             *_RUN,
+            keys.values(_ANY),
             keys.runs(),
             keys.coordinators(),
             keys.coordinator(_ANY),
@@ -112,6 +133,7 @@ _COORDINATOR: Final = (
         "hget hmget hgetall hset hsetnx hincrby hexists hdel sadd rpush lrange xadd xrange exists expire del",
         _RUN,
     ),
+    _Right("hset hdel hkeys expire del", (keys.values(_ANY),)),
     _Right("zadd zrem zrandmember ttl expire", (keys.runs(),)),
     _Right("rpush lrange lindex lrem lpop expire", (keys.thread(_ANY, _ANY),)),
     _Right("zadd zrem zscore zrangebyscore expire", (keys.coordinators(),)),
@@ -123,11 +145,14 @@ _COORDINATOR: Final = (
     _Right("zadd zrem zrangebyscore expire", (keys.leases(_ANY),)),
     _Right("llen lpos lrange lrem rpush del", (keys.rq_queue(_ANY),)),
     _Right("sadd", (keys.rq_queues(),), "W"),
-    _Right("hget hmget hset zrange del", _RQ_JOBS),
+    _Right("zrevrange zrem", (keys.waiting(_ANY),)),
+    _Right("exists", (keys.rq_suspended(),), "R"),
+    _Right("hget hmget hset zadd zrange del", _RQ_JOBS),
     _Right("zrange zrem", (keys.rq_started(_ANY), keys.rq_failed(_ANY))),
+    _Right("zadd", (keys.rq_started(_ANY),), "W"),
     _Right("smembers", _WORKERS, "R"),
-    _Right("hget ttl", (keys.rq_worker(_ANY),), "R"),
-    _Right("srem", (keys.rq_worker_executions(_ANY),), "W"),
+    _Right("hget hmget hset ttl", (keys.rq_worker(_ANY),)),
+    _Right("sadd srem scard", (keys.rq_worker_executions(_ANY),)),
 )
 
 _WORKER: Final = (
@@ -143,9 +168,12 @@ _WORKER: Final = (
             keys.rq_worker(_ANY),
             keys.rq_queue_workers(_ANY),
             keys.rq_suspended(),
+            keys.waiting(_ANY),
         ),
     ),
     _Right("hget hmget hincrby expire", _RUN),
+    _Right("hmget", (keys.values(_ANY),), "R"),
+    _Right("expire", (keys.values(_ANY),), "W"),
     _Right("xadd", (keys.log(_ANY),), "W"),
     _Right("sadd", (keys.seen(_ANY),), "W"),
     _Right("hdel", (keys.tasks(_ANY),), "W"),
@@ -154,7 +182,8 @@ _WORKER: Final = (
     _Right("rpush expire", (keys.inbox(_ANY),), "W"),
     _Right("blpop", (keys.answers(_ANY),)),
     _Right("zadd zrem expire", (keys.leases(_ANY),), "W"),
-    _Right("blmove lmove llen lpop lpush lrange lrem", (keys.rq_queue(_ANY),)),
+    _Right("lmove llen lpop lpush lrange lrem", (keys.rq_queue(_ANY),)),
+    _Right("zadd zrem zremrangebyscore expire", (keys.waiting(_ANY),), "W"),
     _Right("hget hmget hgetall hset zadd xadd smembers exists expire del watch", _RQ_JOBS),
     _Right("zadd zrem zrangebyscore zremrangebyscore expire", (keys.rq_started(_ANY), keys.rq_failed(_ANY))),
     _Right(
@@ -253,7 +282,7 @@ def rules(
     start = ["on", "resetkeys", "resetchannels", "-@all"]
     if not redis6:
         start.insert(2, "clearselectors")
-    words = [*start, *(f"+{name}" for name in keyless), f"&{keys.events(_ANY)}"]
+    words = [*start, *(f"+{name}" for name in keyless), *(f"&{name}" for name in _CHANNELS[role])]
     if redis6:
         flat = [word for right in rights for word in right.words(split=False)]
         return list(dict.fromkeys([*words, *flat]))

@@ -14,9 +14,10 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, RedisError
 
 from fleetgraph.wire import keys
+from fleetgraph.wire.exchange import Line, ask, borrowed
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -56,12 +57,10 @@ def execute(redis: Redis, call: Call[T]) -> T:
     Raises:
         redis.RedisError: It did not run, or its answer got lost.
     """
-    try:
-        answer = redis.execute_command(*call.words)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    except NoScriptError:
-        load(redis)
-        answer = redis.execute_command(*call.words)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return call.parse(answer)
+    (result,) = try_all(redis, [call])
+    if isinstance(result, Exception):
+        raise result
+    return result
 
 
 def execute_all(redis: Redis, calls: Sequence[Call[Any]]) -> list[Any]:
@@ -77,25 +76,37 @@ def execute_all(redis: Redis, calls: Sequence[Call[Any]]) -> list[Any]:
     return results
 
 
-def try_all(redis: Redis, calls: Sequence[Call[Any]]) -> list[Any]:
+def try_all(via: Redis | Line, calls: Sequence[Call[Any]]) -> list[Any]:
     """Like `execute_all`, with its error in the place of the result of a call that failed.
+
+    Args:
+        via: A client, of whose connections one is taken; or a line.
+        calls: What to run.
 
     Raises:
         redis.RedisError: The connection failed: nobody knows which of them ran.
     """
-    answers = _send(redis, calls)
+    return results_of(via, calls, _send(via, calls))
+
+
+def results_of(via: Redis | Line, calls: Sequence[Call[Any]], answers: list[Any]) -> list[Any]:
+    """The results of calls that were sent; those whose script Redis did not know are sent again, with it.
+
+    Raises:
+        redis.RedisError: The connection failed, then.
+    """
     for _ in range(_LOADINGS):
         unknown = [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
         if not unknown:
             break
-        load(redis)
+        load(via.redis if isinstance(via, Line) else via)
         # Another process may have loaded the scripts while Redis was in the middle of these calls. Then some ran that
         # came too early: they have refused, or have read what was there before.
         again = [i for i in range(unknown[0], len(calls)) if _came_too_early(calls[i], answers[i])]
-        for i, answer in zip(again, _send(redis, [calls[i] for i in again]), strict=True):
+        for i, answer in zip(again, _send(via, [calls[i] for i in again]), strict=True):
             answers[i] = answer
     return [
-        answer if isinstance(answer, Exception) else call.parse(answer)
+        answer if isinstance(answer, RedisError) else call.parse(answer)
         for call, answer in zip(calls, answers, strict=True)
     ]
 
@@ -104,11 +115,12 @@ def _came_too_early(call: Call[Any], answer: Any) -> bool:
     return isinstance(answer, NoScriptError) or answer == INCOMPLETE or call.words[0] in _READS
 
 
-def _send(redis: Redis, calls: Sequence[Call[Any]]) -> list[Any]:
-    with redis.pipeline(transaction=False) as pipe:  # pyright: ignore[reportUnknownMemberType]
-        for call in calls:
-            pipe.execute_command(*call.words)  # pyright: ignore[reportUnknownMemberType]
-        return pipe.execute(raise_on_error=False)
+def _send(via: Redis | Line, calls: Sequence[Call[Any]]) -> list[Any]:
+    words = [call.words for call in calls]
+    if isinstance(via, Line):
+        return via.ask(words)
+    with borrowed(via) as connection:
+        return ask(connection, words)
 
 
 def load(redis: Redis) -> None:
@@ -120,8 +132,8 @@ def load(redis: Redis) -> None:
 
 
 _SCRIPTS = (
-    *("publish", "dispatch", "claim", "adopt", "give_back", "finish", "ask", "heartbeat", "lost", "cancel", "renew"),
-    *("open", "start", "close", "advance", "hold", "take", "recall", "retire"),
+    *("publish", "dispatch", "claim", "adopt", "finish", "ask", "heartbeat", "lost", "cancel", "renew"),
+    *("open", "start", "close", "advance", "hold", "take", "recall", "retire", "store"),
 )
 
 _TEMPLATES = {
@@ -131,6 +143,7 @@ _TEMPLATES = {
     "sent": keys.sent("%s"),
     "tasks": keys.tasks("%s"),
     "journal": keys.journal("%s"),
+    "values": keys.values("%s"),
     "thread": keys.thread("%s", "%s"),
     "inbox": keys.inbox("%s"),
     "leases": keys.leases("%s"),
@@ -144,8 +157,16 @@ _TEMPLATES = {
     "execution": keys.rq_execution("%s", "%s"),
     "worker": keys.rq_worker("%s"),
     "worker_executions": keys.rq_worker_executions("%s"),
+    "suspended": keys.rq_suspended(),
+    "waiting": keys.waiting("%s"),
+    "handed": keys.handed("%s"),
 }
 """The keys that a script can't be given, since it finds out which ones it needs while it runs."""
+
+
+def script_names() -> dict[str, str]:
+    """The name of each script, by what Redis knows it as: its SHA-1."""
+    return {_sha(name): name for name in _SCRIPTS}
 
 
 @cache

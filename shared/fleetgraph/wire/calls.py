@@ -6,7 +6,8 @@ Payloads are maps:
 
     submit             run, graph, input, config, context, modes, output_keys, whole (to show what the graph returns,
                        and not all that its state keeps), interrupt_before, interrupt_after, durability, subgraphs,
-                       multitask_strategy, on_disconnect, asynchronous → None
+                       multitask_strategy, on_disconnect (`cancel`: when nobody is subscribed to its events any more),
+                       asynchronous → None
     cancel             run → whether it was there to be cancelled
     get_state          graph, config, subgraphs → a StateSnapshot
     get_state_history  graph, config, filter, before, limit → [StateSnapshot, …], the newest first

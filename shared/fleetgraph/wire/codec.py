@@ -83,7 +83,7 @@ from fleetgraph.wire.kinds import (
     SentByteArray,
 )
 from fleetgraph.wire.messages import Outcome, TaskMessage
-from fleetgraph.wire.names import shown_name, wire_name
+from fleetgraph.wire.names import shown_name, this_process, wire_name
 from fleetgraph.wire.shapes import message_from_array, message_to_array
 from fleetgraph.wire.unpacking import unpack
 
@@ -298,7 +298,7 @@ class Codec:
         cls = self.find(name) if isinstance(name, str) else None
         if cls is None:
             raise DecodeError(
-                f"{name!r} is not on the allow-list of this process. Name the class in the graph's state "
+                f"{name!r} is not on the allow-list of {this_process()}. Name the class in the graph's state "
                 "schema, or pass it to fleetgraph.wire.allow, in the sending and in the receiving process."
             )
         recipe = self._recipes.get(cls)

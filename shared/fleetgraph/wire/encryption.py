@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from fleetgraph.errors import DecodeError, FleetError
+from fleetgraph.wire.names import this_process
 
 KEY_VARIABLE: Final = "FLEETGRAPH_ENCRYPTION_KEY"
 """Holds keys of 32 bytes, in base64, separated by commas: the first encrypts, all of them decrypt."""
@@ -99,8 +100,8 @@ class Cipher:
         if key_id not in self._keys:
             have = ", ".join(one.hex() for one in self._keys)
             raise DecodeError(
-                f"a value is encrypted with key {key_id.hex()}, and this process has {have}. Give all processes the "
-                f"same {KEY_VARIABLE} or {FILE_VARIABLE}; to change the key, put the new one before the old ones."
+                f"a value is encrypted with key {key_id.hex()}, and {this_process()} has {have}. Give all processes "
+                f"the same {KEY_VARIABLE} or {FILE_VARIABLE}; to change the key, put the new one before the old ones."
             )
         nonce = data[_ID_BYTES + _SALT_BYTES : _HEAD_BYTES]
         try:
@@ -114,6 +115,16 @@ class Cipher:
         return _algorithm()(hmac.digest(self._keys[key_id], _PURPOSE + salt, "sha256"))
 
 
+_EXTENSIONS: Final = {0xC7: 2, 0xC8: 3, 0xC9: 5}
+"""The first byte of an extension that may be a sealed value, in msgpack → where its code is."""
+
+
+def is_sealed(data: bytes) -> bool:
+    """Whether these bytes are one value that was encrypted as a whole, to judge by how they begin."""
+    at = _EXTENSIONS.get(data[0]) if data else None
+    return at is not None and data[at : at + 1] == bytes([SEALED])
+
+
 def open_sealed(cipher: Cipher | None, data: bytes, about: bytes) -> bytes:
     """What was encrypted into `data`.
 
@@ -122,7 +133,7 @@ def open_sealed(cipher: Cipher | None, data: bytes, about: bytes) -> bytes:
     """
     if cipher is None:
         raise DecodeError(
-            f"a value is encrypted, and this process has no key. Set {KEY_VARIABLE} or {FILE_VARIABLE} to what the "
+            f"a value is encrypted, and {this_process()} has no key. Set {KEY_VARIABLE} or {FILE_VARIABLE} to what the "
             "process that sent it has."
         )
     return cipher.open(data, about)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from fleetgraph.errors import DecodeError, EncodeError
 from fleetgraph.wire.codec import Codec
@@ -71,15 +71,24 @@ def decode_message(codec: Codec, data: bytes) -> list[Event]:
         DecodeError: It is none.
     """
     decoded = codec.decode(data)
-    if not is_array(decoded, int, list) or not all(map(_is_event, decoded[1])):
-        raise DecodeError("not a message of events: expected [seq, [[mode, ns, task, attempt, ts, payload], …]].")
+    if not is_array(decoded, int, list):
+        raise _no_events()
+    last: int
+    bodies: list[Any]
     last, bodies = decoded
-    first = last - len(bodies) + 1
-    return [
-        Event(first + place, mode, tuple(ns), task, attempt, ts, payload)
-        for place, (mode, ns, task, attempt, ts, payload) in enumerate(bodies)
-    ]
+    seq = last - len(bodies)
+    events: list[Event] = []
+    for body in bodies:
+        if type(body) is not list or len(cast("list[Any]", body)) != _HEAD + 1:
+            raise _no_events()
+        mode, ns, task, attempt, ts, payload = cast("list[Any]", body)
+        plain = type(mode) is str and type(task) is str and type(attempt) is int and type(ts) in (float, int)
+        if not plain or type(ns) is not list or any(type(part) is not str for part in cast("list[Any]", ns)):
+            raise _no_events()
+        seq += 1
+        events.append(Event(seq, mode, tuple(cast("list[str]", ns)), task, attempt, ts, payload))
+    return events
 
 
-def _is_event(body: Any) -> bool:
-    return is_array(body, str, list, str, int, float | int, object) and all(type(part) is str for part in body[1])
+def _no_events() -> DecodeError:
+    return DecodeError("not a message of events: expected [seq, [[mode, ns, task, attempt, ts, payload], …]].")

@@ -21,6 +21,9 @@ INBOX_TTL = timedelta(days=1)
 LEASES_TTL = timedelta(days=1)
 """Far beyond any lease: it only clears the set away once a queue is no longer used."""
 
+WAITING_TTL = timedelta(minutes=1)
+"""A worker that waits says so again every second or so."""
+
 _JOB_ID = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -69,6 +72,14 @@ def sent(run_id: str) -> str:
 def journal(run_id: str) -> str:
     """List: what the run's coordinator was told, in order; whoever takes the run over is told it again. As the run."""
     return f"{PREFIX}run:{run_id}:journal"
+
+
+def values(run_id: str) -> str:
+    """Hash: large values of the run's state that its tasks may need, see `wire.values`. As the run; deleted at its end.
+
+    Its name begins unlike the run's other keys': who may read those is not to read the state.
+    """
+    return f"{PREFIX}values:{run_id}"
 
 
 def runs() -> str:
@@ -133,6 +144,20 @@ def answers(worker_name: str) -> str:
 def leases(queue_name: str) -> str:
     """Sorted set: RQ job id of a task that is held → when its lease expires, in Redis time. `LEASES_TTL`."""
     return f"{PREFIX}leases:{queue_name}"
+
+
+def waiting(queue_name: str) -> str:
+    """Sorted set: worker → when it last said that it has room and waits for tasks, in Redis time. Expires
+    `WAITING_TTL` after the last one did.
+    """
+    return f"{PREFIX}waiting:{queue_name}"
+
+
+def handed(worker_name: str) -> str:
+    """Pub/sub channel: tasks that a waiting worker is given, `<job>\\n<route>\\n<data>` a message; an empty one bids it
+    look into its queue.
+    """
+    return f"{PREFIX}handed:{worker_name}"
 
 
 # --- RQ's --------------------------------------------------------------------------------------------------

@@ -1,7 +1,9 @@
-"""What a module, and a class in it, is called in every process."""
+"""What modules, classes, graphs and processes are called, so that every process understands it."""
 
 from __future__ import annotations
 
+import os
+import socket
 import sys
 from functools import cache
 from pathlib import Path
@@ -10,6 +12,24 @@ from typing import Any
 
 _MAIN = frozenset({"__main__", "__mp_main__"})
 # `__mp_main__` is what multiprocessing calls the parent's script in the children it spawns.
+
+
+def this_process() -> str:
+    """What errors call the process they are raised in: they may be read in another one."""
+    return f"this process (pid {os.getpid()} on {socket.gethostname()})"
+
+
+def is_same_graph(one: str, other: str) -> bool:
+    """Whether two names of graphs, `module:attribute`, may be one graph's; `serves.lua` decides it the same way.
+
+    A file is known by another name to whoever imports it from another folder: `pkg.app:graph`, `app:graph`.
+    """
+    return one == other or one.endswith(f".{other}") or other.endswith(f".{one}")
+
+
+def is_called(name: str, graph: str) -> bool:
+    """Whether people may mean the graph of this name by `graph`: the whole name, or its attribute."""
+    return graph in (name, name.rpartition(":")[2])
 
 
 def module_name(module: ModuleType | str) -> str:

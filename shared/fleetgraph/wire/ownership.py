@@ -249,6 +249,8 @@ class Recalled:
     """Task → its current attempt."""
     journal: list[bytes]
     """What it was told."""
+    needs_reader: bool
+    """Whether it is to be cancelled when nobody has read it for a while."""
 
 
 def recall(run: str, coordinator: str) -> Call[Recalled | None]:
@@ -271,6 +273,18 @@ def _recalled(
     sent: int,
     tasks: list[bytes],
     journal: list[bytes],
+    on_disconnect: bytes,
 ) -> Recalled:
     attempts = {task.decode(): int(attempt) for task, attempt in zip(tasks[::2], tasks[1::2], strict=True)}
-    return Recalled(run, epoch, survives == b"1", waits == 1, status.decode(), queue.decode(), sent, attempts, journal)
+    return Recalled(
+        run,
+        epoch,
+        survives == b"1",
+        waits == 1,
+        status.decode(),
+        queue.decode(),
+        sent,
+        attempts,
+        journal,
+        on_disconnect == b"cancel",
+    )

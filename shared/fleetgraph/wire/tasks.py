@@ -21,11 +21,14 @@ A task message's `more` holds, where they apply:
     call         the reference of the function to be run, instead of a node
     failed       what an error handler is told: the node, what it raised
     timeout      seconds for the attempt, and without progress; what counts as progress
+    kept, seen   which values of `input`, and of `snapshot`, are stored: channel → name, growths (see `wire.values`).
+                 `input` has nil in their places
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fleetgraph.channels.base import MISSING
@@ -37,6 +40,7 @@ from fleetgraph.types import TimeoutPolicy
 from fleetgraph.wire.codec import Codec
 from fleetgraph.wire.messages import GraphRef, Outcome, TaskMessage
 from fleetgraph.wire.unreadable import unreadable_outcome
+from fleetgraph.wire.values import WHOLE, Reference
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +56,38 @@ class RunFacts:
     asynchronous: bool
 
 
-def to_message(task: Task, facts: RunFacts, *, attempt: int, resumable: bool) -> TaskMessage:
+References = Mapping[str, Reference]
+
+
+def to_message(
+    task: Task,
+    facts: RunFacts,
+    *,
+    attempt: int,
+    resumable: bool,
+    kept: References | None = None,
+    seen: References | None = None,
+) -> TaskMessage:
     """The message that asks a worker to run `task`.
 
     Args:
         facts: About its run.
         attempt: 1, or one more than that of the attempt that was lost.
         resumable: Whether an answer is there to be claimed.
+        kept: The values of its input that are stored, by channel; `WHOLE` for all of it.
+        seen: Those that the branches behind it see.
     """
     frame = task.frame
     send = task.values is None
     modes = frame.modes if frame.subgraphs else frame.modes & {"custom", "messages"}
+    more = _more(task, facts, resumable)
+    given, snapshot = task.input if send else task.values, task.snapshot
+    if kept:
+        more["kept"] = {channel: list(reference) for channel, reference in kept.items()}
+        given = None if WHOLE in kept else {k: None if k in kept else v for k, v in (task.values or {}).items()}
+    if seen:
+        more["seen"] = {channel: list(reference) for channel, reference in seen.items()}
+        snapshot = {channel: value for channel, value in (snapshot or {}).items() if channel not in seen}
     return TaskMessage(
         run=facts.run,
         inbox=facts.inbox,
@@ -76,12 +101,12 @@ def to_message(task: Task, facts: RunFacts, *, attempt: int, resumable: bool) ->
         step=task.step,
         stop=task.stop,
         ns=task.ns,
-        input=task.input if send else task.values,
+        input=given,
         send=send,
-        snapshot=task.snapshot,
+        snapshot=snapshot,
         config={key: value for key, value in frame.config.items() if key != "callbacks"},
         context=frame.context,
-        more=_more(task, facts, resumable),
+        more=more,
     )
 
 
@@ -129,6 +154,27 @@ def _more(task: Task, facts: RunFacts, resumable: bool) -> dict[str, Any]:
     if timeout is not None:
         more["timeout"] = [timeout.run_timeout, timeout.idle_timeout, timeout.refresh_on]
     return more
+
+
+def completed(message: TaskMessage, value: Callable[[str, Reference], Any]) -> TaskMessage:
+    """The message with the values in it that it only names.
+
+    Args:
+        message: As it came.
+        value: Gives a value, each time afresh: that of a channel, by its reference.
+    """
+    kept, seen = message.more.get("kept"), message.more.get("seen")
+    if not kept and not seen:
+        return message
+    given: Any = message.input
+    if kept:
+        found = {channel: value(channel, Reference(*named)) for channel, named in kept.items()}
+        given = found[WHOLE] if WHOLE in found else dict(given) | found
+    snapshot = message.snapshot
+    if seen:
+        found = {channel: value(channel, Reference(*named)) for channel, named in seen.items()}
+        snapshot = {**(snapshot or {}), **found}
+    return replace(message, input=given, snapshot=snapshot)
 
 
 def from_message(program: Program, message: TaskMessage) -> Task:

@@ -18,8 +18,9 @@ from enum import Enum, StrEnum
 from typing import Any, NamedTuple, cast
 from zlib import compress
 
+from fleetgraph.errors import DecodeError
 from fleetgraph.wire import keys
-from fleetgraph.wire.calling import Call, Value, script, seconds
+from fleetgraph.wire.calling import Call, Value, command, script, seconds
 from fleetgraph.wire.rq_serializer import job_data
 
 RETENTION = timedelta(hours=1)
@@ -188,15 +189,24 @@ def publish_from_task(run: str, route: Route, items: Sequence[Events], *, start:
     return _publish(run, route.task, route.attempt, route.sender, start, items)
 
 
-def publish_from_coordinator(
-    run: str, epoch: int, items: Sequence[Events], *, start: int | None = None
-) -> Call[int | Refusal]:
+@dataclass(frozen=True, slots=True)
+class Publication(Call[int | Refusal]):
+    """The call that publishes events, with what it was made of."""
+
+    run: str
+    epoch: int
+    items: Sequence[Events]
+    start: int | None
+
+
+def publish_from_coordinator(run: str, epoch: int, items: Sequence[Events], *, start: int | None = None) -> Publication:
     """The coordinator that holds a run appends events to its log, and publishes them as one message.
 
     `start` is how many items the run's coordinators sent before; None if it never sends any again whose answer got
     lost. Gives the run's last seq; or SUPERSEDED if the run has a higher epoch.
     """
-    return _publish(run, "", epoch, "coordinator", "" if start is None else start, items)
+    call = _publish(run, "", epoch, "coordinator", "" if start is None else start, items)
+    return Publication(call.words, call.parse, run, epoch, items, start)
 
 
 def _publish(
@@ -245,6 +255,7 @@ def dispatch(
         run,
         coordinator,
         "" if batch is None else batch,
+        seconds(EXECUTION_TTL),
     ]
     for task in tasks:
         args += (
@@ -306,20 +317,27 @@ def claim(
     queue: str,
     worker: str,
     count: int,
-    popped: Sequence[bytes | str] = (),
     *,
     lease: timedelta = LEASE,
     announce: bool,
     graphs: Mapping[str, str] | None = None,
+    capacity: int | None = None,
 ) -> Call[list[Claim]]:
-    """Give a worker the jobs it popped itself, and its share of those that wait, up to `count`.
+    """Give a worker its share of the jobs that wait, up to `count`. Those that nobody waits for any longer are dropped.
 
-    `announce` says that it was idle, which RQ then records as busy. `graphs` are those it has, name → fingerprint:
-    tasks of others are left to other workers. Jobs that nobody waits for any longer are dropped.
+    Args:
+        queue: The queue's name.
+        worker: The worker's name.
+        count: How many more tasks the worker takes.
+        lease: That of those.
+        announce: Whether it was idle, which RQ then records as busy.
+        graphs: Those it has, name → fingerprint: tasks of others are left to other workers.
+        capacity: How many tasks it can have at once, if it listens for tasks that are `handed` to it; None if it does
+            not.
     """
     return script(
         "claim",
-        (keys.rq_queue(queue), keys.rq_intermediate(queue), keys.rq_queue_workers(queue)),
+        (keys.rq_queue(queue), keys.rq_queue_workers(queue), keys.rq_worker(worker), keys.waiting(queue)),
         (
             queue,
             worker,
@@ -328,28 +346,33 @@ def claim(
             int(announce),
             count,
             _lines(graphs),
-            *popped,
+            "" if capacity is None else capacity,
+            seconds(keys.WAITING_TTL),
         ),
         _claims,
     )
 
 
+def handed(message: bytes) -> Claim:
+    """The task that a worker is given in a message of its channel that is not empty.
+
+    Raises:
+        DecodeError: There is none in it.
+    """
+    parts = message.split(b"\n", 2)
+    if len(parts) != 3:
+        raise DecodeError("no task is handed in this message")
+    return Claim(parts[0].decode(errors="replace"), Route.parse(parts[1]), parts[2])
+
+
+def wait_no_more(queue: str, worker: str) -> Call[Any]:
+    """Give a worker no more tasks that it does not come for."""
+    return command("ZREM", keys.waiting(queue), worker)
+
+
 def adopt(worker: str) -> Call[list[Claim]]:
     """The jobs a worker holds, according to Redis: also those it claimed while the answer got lost."""
     return script("adopt", (keys.rq_worker_executions(worker),), (), _claims)
-
-
-def give_back(queue: str, job: bytes | str) -> Call[bool]:
-    """Put a job that a worker popped, and has not claimed, back to the head of the queue.
-
-    Gives whether it was still the worker's.
-    """
-    return script(
-        "give_back",
-        (keys.rq_queue(queue), keys.rq_intermediate(queue), keys.leases(queue)),
-        (job,),
-        lambda answer: answer == 1,
-    )
 
 
 def ask(run: str, coordinator: str, request: bytes) -> Call[None]:
@@ -370,6 +393,7 @@ def finish(
     count: int = 0,
     lease: timedelta = LEASE,
     graphs: Mapping[str, str] | None = None,
+    capacity: int | None = None,
 ) -> Call[Finished | Refusal]:
     """End an attempt of a task: its outcome goes to the coordinator if the attempt is still the current one.
 
@@ -385,6 +409,7 @@ def finish(
         count: How many more tasks the worker takes.
         lease: That of those.
         graphs: What those may be of, name → fingerprint.
+        capacity: See `claim`.
     """
     route = claimed.route or Route("", "", 0, "")
     return script(
@@ -400,6 +425,7 @@ def finish(
             keys.rq_failed(queue),
             keys.rq_worker(worker),
             keys.rq_worker_executions(worker),
+            keys.waiting(queue),
         ),
         (
             queue,
@@ -420,6 +446,7 @@ def finish(
             seconds(EXECUTION_TTL),
             count,
             _lines(graphs),
+            "" if capacity is None else capacity,
         ),
         lambda answer: Refusal(answer) if isinstance(answer, bytes) else Finished(answer[0] == 1, _claims(answer[1])),
     )

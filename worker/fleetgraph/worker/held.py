@@ -137,6 +137,11 @@ class HeldTasks:
         """How many more there is room for; negative while the worker holds too many."""
         return self._room - sum(not task.waiting for task in list(self._tasks.values()))
 
+    @property
+    def capacity(self) -> int:
+        """How many the worker can hold at once, with those that wait for others."""
+        return self._room + sum(task.waiting > 0 for task in list(self._tasks.values()))
+
     def wait_for_called(self, task: HeldTask, change: int) -> None:
         """A task waits for one more, or one less, that it has called."""
         with self._changed:

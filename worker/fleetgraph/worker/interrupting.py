@@ -20,9 +20,26 @@ GRACE_SECONDS: Final = 1.0
 """How long a function has to end after the exception was raised in its thread, before the worker does without it."""
 
 
-def _raise_in(thread: int, kind: type[BaseException] | None) -> None:
-    """Have an exception raised in a thread; None takes it back, if it was not raised yet."""
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), None if kind is None else ctypes.py_object(kind))
+class _Spent(BaseException):
+    """Raised in the place of an exception that is taken back."""
+
+
+def _raise_in(thread: int, kind: type[BaseException]) -> None:
+    """Have an exception raised in a thread."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(kind))
+
+
+def _take_back(thread: int) -> None:
+    """Undo `_raise_in`, if it has had no effect yet; in the thread itself.
+
+    Python can remove such an exception, but goes on looking for it then: at each step, in all threads, for ever.
+    """
+    try:
+        _raise_in(thread, _Spent)
+        while True:  # it takes effect here
+            pass
+    except _Spent:
+        return
 
 
 class Interruptible:
@@ -71,7 +88,7 @@ class Interruptible:
         """Take back an `interrupt` that has had no effect yet; in the thread itself."""
         with self._lock:
             if self._thread is not None and self._kind is kind:
-                _raise_in(self._thread, None)
+                _take_back(self._thread)
 
     def _enter(self) -> None:
         with self._lock:
@@ -81,6 +98,6 @@ class Interruptible:
 
     def _leave(self) -> None:
         with self._lock:
-            if self._thread is not None:
-                _raise_in(self._thread, None)
-                self._thread = None
+            thread, self._thread = self._thread, None
+            if thread is not None and self._kind is not None:
+                _take_back(thread)

@@ -19,12 +19,13 @@ import redis
 
 from fleetgraph.errors import FleetError
 from fleetgraph.wire.calling import Call, try_all
+from fleetgraph.wire.exchange import Line
 from fleetgraph.wire.outages import Backoff, is_refusal, persistently
-from fleetgraph.wire.transitions import Events, Finished, Refusal, Route, ask, publish_from_task
+from fleetgraph.wire.transitions import Claim, Events, Finished, Mark, Refusal, Route, ask, publish_from_task
 
 logger = logging.getLogger(__name__)
 
-BATCH_ITEMS = 500
+BATCH_ITEMS = 1000
 """In one round trip: more would only hold up Redis, and with it everybody else."""
 
 BATCH_BYTES = 1_000_000
@@ -72,6 +73,18 @@ class Finish(Protocol):
         ...
 
 
+class Taker(Protocol):
+    """Who takes tasks."""
+
+    def call(self) -> Call[list[Claim]]:
+        """The call that claims them."""
+        ...
+
+    def took(self, claims: list[Claim]) -> None:
+        """Take the answer."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """What an attempt asks of its run, to be sent after the events it has emitted."""
@@ -100,16 +113,31 @@ class _EventsStep:
 
     def __init__(self, sender: Sender) -> None:
         self.sender = sender
-        self.items: list[Events] = []
+        self._items: list[Events] = []
+        self._plain: list[Events] = []
+        """Those at the end that are no different to Redis than one item of several events."""
         self._start = sender.items
         self._incomplete_since: float | None = None
 
     def add(self, events: Events) -> None:
-        self.items.append(events)
-        self.sender.items += 1
+        if events.mark is Mark.NONE:
+            if not self._plain:
+                self.sender.items += 1
+            self._plain.append(events)
+        else:
+            self._items = self._together()
+            self._plain = []
+            self._items.append(events)
+            self.sender.items += 1
+
+    def _together(self) -> list[Events]:
+        if not self._plain:
+            return self._items
+        number = sum(one.number for one in self._plain)
+        return [*self._items, Events(number, b"".join(one.blob for one in self._plain))]
 
     def call(self) -> Call[int | Refusal]:
-        return publish_from_task(self.sender.route.run, self.sender.route, self.items, start=self._start)
+        return publish_from_task(self.sender.route.run, self.sender.route, self._together(), start=self._start)
 
     def settle(self, result: Any) -> bool:
         """Take the answer; tells whether the step is over."""
@@ -165,6 +193,22 @@ class _FinishStep:
             _fail(sender, "did not arrive: Redis has no record of all that it took (was it evicted or deleted?)")
 
 
+class _TakeStep:
+    """Looking for tasks, as part of a batch."""
+
+    def __init__(self, taker: Taker) -> None:
+        self._taker = taker
+
+    def call(self) -> Call[list[Claim]]:
+        return self._taker.call()
+
+    def settle(self, result: Any) -> bool:
+        """Take the answer; it is over however it went: whoever takes tasks looks again soon."""
+        if not isinstance(result, Exception):
+            self._taker.took(result)
+        return True
+
+
 def _fail(sender: Sender, what: str, cause: Exception | None = None) -> None:
     """Let an attempt fail for want of its events."""
     route = sender.route
@@ -178,10 +222,19 @@ def _fail(sender: Sender, what: str, cause: Exception | None = None) -> None:
     )
 
 
-_Item = tuple[Sender, Events] | Finish | Question
+@dataclass(frozen=True, slots=True)
+class _Take:
+    taker: Taker
 
 
-_Step = _EventsStep | _FinishStep | _QuestionStep
+class _Nothing:
+    """Only wakes the thread."""
+
+
+_Item = tuple[Sender, Events] | Finish | Question | _Take | _Nothing
+
+
+_Step = _EventsStep | _FinishStep | _QuestionStep | _TakeStep
 
 
 class Publisher:
@@ -204,7 +257,7 @@ class Publisher:
         finishing: Callable[[], AbstractContextManager[None]] = nullcontext,
         unanswered: Callable[[], None] | None = None,
     ) -> None:
-        self._client = client
+        self._line = Line(client)
         self._crashed = crashed
         self._wait = wait
         self._finishing = finishing
@@ -214,8 +267,13 @@ class Publisher:
         self._late: list[_Step] = []
         """Outcomes that Redis did not take; they are sent again, without holding up anything else."""
         self._late_pauses = Backoff("outcomes")
+        self._sending = threading.Lock()
+        """Held by whoever sends."""
         self._lock = threading.Lock()
         self._backlog = 0
+        self._unsent = 0
+        """Items that are still to be sent, or being sent."""
+        self._stopped = False
         self._thread = threading.Thread(target=self._run, name="fleetgraph-publisher", daemon=True)
 
     def start(self) -> None:
@@ -224,8 +282,11 @@ class Publisher:
 
     def stop(self) -> None:
         """Send what is there, end the thread, and return when it has ended."""
+        with self._lock:
+            self._stopped = True
         self._queue.put(None)
         self._thread.join()
+        self._line.close()
 
     def events(self, sender: Sender, events: Events) -> None:
         """Send events of a task. Returns at once.
@@ -245,15 +306,36 @@ class Publisher:
                     "fill this worker's memory"
                 )
             self._backlog += size
+            self._unsent += 1
         self._queue.put((sender, events))
 
     def ask(self, question: Question) -> None:
         """Send a request of a task. Returns at once."""
-        self._queue.put(question)
+        self._put(question)
+
+    def take(self, taker: Taker) -> None:
+        """Look for tasks, after what was sent before. Returns at once."""
+        self._put(_Take(taker))
 
     def finish(self, finish: Finish) -> None:
-        """Send an outcome. Returns at once."""
-        self._queue.put(finish)
+        """Send an outcome. Returns at once, if something else is being sent; else when the outcome has been sent."""
+        with self._lock:
+            alone = self._unsent == 0 and not self._stopped
+            self._unsent += 1
+        if not alone:
+            self._queue.put(finish)
+            return
+        with self._sending:
+            self._send([_FinishStep(finish)])
+        with self._lock:
+            self._unsent -= 1
+        if self._late:
+            self._put(_Nothing())
+
+    def _put(self, item: _Item) -> None:
+        with self._lock:
+            self._unsent += 1
+        self._queue.put(item)
 
     def _run(self) -> None:
         try:
@@ -281,12 +363,13 @@ class Publisher:
             late, self._late = self._late, []
             self._give_up(late)
         else:
-            self._send([])
+            with self._sending:
+                self._send([])
 
     def _send_with(self, item: _Item) -> bool:
         """Send an item, with all that came meanwhile; tells whether there is more to come."""
         emitted: dict[int, _EventsStep] = {}
-        finishes: list[_FinishStep | _QuestionStep] = []
+        finishes: list[_FinishStep | _QuestionStep | _TakeStep] = []
         size = count = 0
         following: _Item | None = item
         while following is not None:
@@ -299,6 +382,10 @@ class Publisher:
                     emitted[id(sender)].add(events)
             elif isinstance(following, Question):
                 finishes.append(_QuestionStep(following))
+            elif isinstance(following, _Take):
+                finishes.append(_TakeStep(following.taker))
+            elif isinstance(following, _Nothing):
+                pass
             else:
                 finishes.append(_FinishStep(following))
             count += 1
@@ -308,9 +395,11 @@ class Publisher:
                 following = self._queue.get_nowait()
             except queue.Empty:
                 break
-        self._send([*emitted.values(), *finishes])
+        with self._sending:
+            self._send([*emitted.values(), *finishes])
         with self._lock:
             self._backlog -= size
+            self._unsent -= count
         return following is not None
 
     def _send(self, steps: list[_Step]) -> None:
@@ -335,10 +424,10 @@ class Publisher:
 
     def _round_trip(self, steps: list[_Step]) -> list[_Step]:
         """Send steps; gives those that are to be sent again."""
-        finishing = any(isinstance(step, _FinishStep) for step in steps)
+        finishing = any(isinstance(step, _FinishStep | _TakeStep) for step in steps)
         with self._finishing() if finishing else nullcontext():
             try:
-                results = try_all(self._client, [step.call() for step in steps])
+                results = try_all(self._line, [step.call() for step in steps])
             except redis.RedisError:
                 if finishing and self._unanswered is not None:
                     self._unanswered()

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 from fleetgraph.errors import EncodeError, GraphBubbleUp, GraphMismatch
@@ -18,11 +19,12 @@ from fleetgraph.pregel.task import Task, Write
 from fleetgraph.types import TimeoutPolicy
 from fleetgraph.wire.codec import Codec
 from fleetgraph.wire.messages import Outcome
-from fleetgraph.wire.tasks import from_message
+from fleetgraph.wire.tasks import completed, from_message
 from fleetgraph.wire.transitions import Route
 from fleetgraph.worker.emitter import TaskEmitter
 from fleetgraph.worker.host import Ask, WorkerHost
 from fleetgraph.worker.publisher import Publisher, Sender
+from fleetgraph.worker.values import ValueCache
 
 HEARTBEATS_PER_LEASE: Final = 3
 """So that a lost heartbeat, or two, don't cost a worker its tasks."""
@@ -73,12 +75,14 @@ class Runner:
         registry: The graphs this process has.
         worker: The worker's name.
         publisher: Takes the events.
+        values: Has the values that messages only name.
     """
 
-    def __init__(self, registry: GraphRegistry, worker: str, publisher: Publisher) -> None:
+    def __init__(self, registry: GraphRegistry, worker: str, publisher: Publisher, values: ValueCache) -> None:
         self._registry = registry
         self._worker = worker
         self._publisher = publisher
+        self._values = values
 
     @property
     def _codec(self) -> Codec:
@@ -104,6 +108,7 @@ class Runner:
         Raises:
             DecodeError: It can't be read.
             GraphMismatch: This process does not have the graph, or has it in another shape.
+            ValueLost: A value that the message names is not in Redis.
             Exception: What the node's input schema raises.
         """
         message = self._codec.decode_task(data)
@@ -111,6 +116,7 @@ class Runner:
             graph = self._registry.find(message.graph)
         except GraphMismatch as error:
             raise GraphMismatch(error.graph, error.wanted, error.found, error.known, self._worker) from None
+        message = completed(message, partial(self._values.value, message.run))
         task = from_message(graph.program, message)
         host = WorkerHost(message, ask, graph.store, limit, waiting)
         return Attempt(

@@ -25,6 +25,8 @@ class CodeThreads:
     def __init__(self, count: int, crashed: Callable[[BaseException], None]) -> None:
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._crashed = crashed
+        self._own = threading.local()
+        """Of each thread: `next`, the job that it is to do next, if it has been found already."""
         self._count = 0
         self._threads = [self._thread() for _ in range(count)]
         self._lock = threading.Lock()
@@ -66,6 +68,13 @@ class CodeThreads:
         """Call `job`, which must not raise, in a thread, as soon as one is free."""
         self._jobs.put(job)
 
+    def follow(self, job: Callable[[], None]) -> None:
+        """As `submit`; if it is the last thing that a job does, its own thread is free, and takes the first one."""
+        if getattr(self._own, "next", job) is None:
+            self._own.next = job
+        else:
+            self._jobs.put(job)
+
     def stop(self) -> None:
         """End the threads when all jobs are done, without waiting for it."""
         for _ in self._threads:
@@ -74,9 +83,15 @@ class CodeThreads:
     def _run(self) -> None:
         try:
             while (job := self._jobs.get()) is not None:
-                job()
-                if self._is_superfluous():
-                    return
+                following: Callable[[], None] | None = job
+                while following is not None:
+                    self._own.next = None
+                    following()
+                    following = self._own.next
+                    if self._is_superfluous():
+                        if following is not None:
+                            self._jobs.put(following)
+                        return
         except BaseException as error:
             self._crashed(error)
 

@@ -35,6 +35,7 @@ from fleetgraph.worker.asking import Asking
 from fleetgraph.worker.interrupting import GRACE_SECONDS, Interruptible
 from fleetgraph.worker.publisher import Publisher, Sender
 from fleetgraph.worker.running import HEARTBEATS_PER_LEASE, Attempt, Result, Runner, log_fields
+from fleetgraph.worker.values import ValueCache
 from fleetgraph.worker.watchdog import Limit, Watchdog
 
 logger = logging.getLogger(__name__)
@@ -137,11 +138,11 @@ class _Run:
         return None if self._lost_at is not None else self.sender.error or error
 
     def _execute(self, message: bytes) -> BaseException | None:
-        self._runner = Runner(GraphRegistry(), self._worker, self._publisher)
+        self._runner = self._runner_of(GraphRegistry())
         attempt: Attempt | None = None
         try:
             registry = _registry(os.environ.get(GRAPHS_VARIABLE, ""))
-            self._runner = Runner(registry, self._worker, self._publisher)
+            self._runner = self._runner_of(registry)
             # Answers go to the job, not to the worker: the process of the next one must not find them.
             self._asking = Asking(self._client, self._claim.job, registry, self._publisher, self._crashed)
             ask = partial(self._asking.ask, self._route, self)
@@ -153,6 +154,10 @@ class _Run:
             return error
         self._result = self._runner.succeeded(self._route, attempt.task.name, writes)
         return None
+
+    def _runner_of(self, registry: GraphRegistry) -> Runner:
+        values = ValueCache(self._client, registry.codec, self._wait)
+        return Runner(registry, self._worker, self._publisher, values)
 
     def leave(self) -> None:
         """Hold it no longer; and tell which graphs this worker has, so that its run need not wait in vain."""

@@ -22,15 +22,15 @@ from rq.utils import now as utc_now
 from rq.worker import BaseWorker, Worker, WorkerStatus
 from rq.worker_registration import clean_worker_registry, register
 
-from fleetgraph.errors import FleetError, NodeTimeoutError, RunCancelled
+from fleetgraph.errors import DecodeError, FleetError, NodeTimeoutError, RunCancelled
 from fleetgraph.lookup import GraphRegistry
 from fleetgraph.pregel.context import TaskContext
 from fleetgraph.pregel.task import Task
 from fleetgraph.types import TimeoutPolicy
 from fleetgraph.wire import keys
-from fleetgraph.wire.calling import Call, execute
+from fleetgraph.wire.calling import Call, command, execute
 from fleetgraph.wire.connection import SOCKET_TIMEOUT_SECONDS, configure
-from fleetgraph.wire.outages import Backoff, is_out_of_memory, is_refusal, will_pass
+from fleetgraph.wire.outages import Backoff, is_refusal, will_pass
 from fleetgraph.wire.rq_serializer import MsgpackSerializer, message_of
 from fleetgraph.wire.transitions import (
     LEASE,
@@ -42,26 +42,23 @@ from fleetgraph.wire.transitions import (
     adopt,
     claim,
     finish,
-    give_back,
+    handed,
     heartbeat,
+    wait_no_more,
 )
 from fleetgraph.worker.asking import Asking
+from fleetgraph.worker.channel import WAIT_SECONDS, TaskChannel
 from fleetgraph.worker.held import HeldTask, HeldTasks
 from fleetgraph.worker.publisher import Publisher
 from fleetgraph.worker.running import HEARTBEATS_PER_LEASE, Attempt, Result, Runner, failure_text, log_fields
 from fleetgraph.worker.slots import CodeThreads, LoopThread
+from fleetgraph.worker.values import ValueCache
 from fleetgraph.worker.watchdog import Limit, Watchdog
 
 logger = logging.getLogger(__name__)
 
-BLOCK_SECONDS = 1.0
-"""How long to wait for a task in one call: a connection that died unnoticed is found out soon, and gets no task."""
-
-FIRST_LEFT_SECONDS = 0.02
-"""How long it pauses after it got a task of a graph that it does not have, and put it back for others to take."""
-
-LONGEST_LEFT_SECONDS = 0.5
-"""And at most, each pause being twice as long as the one before: what it costs others, and its own next task."""
+PAUSE_SECONDS = 0.25
+"""How often a suspended worker looks whether it still is."""
 
 SIGNAL_SECONDS = 0.5
 """How late a signal may be noticed, in the rare case that the system does not wake the main thread for it."""
@@ -138,10 +135,13 @@ class FleetWorker(BaseWorker):
         self._wake_heart = threading.Event()
         self._suspended = False
         self._outage_since: float | None = None
-        self._blocked_client: int | None = None
-        """Redis's id of the connection that waits for tasks."""
+        self._channel = TaskChannel(connection, self.name, self._lease)
+        self._listening = False
+        """Whether it is given tasks that it does not come for."""
         self._claiming = threading.RLock()
         """Held while tasks are claimed, by one way or the other, until they are known to be held."""
+        self._adopted: set[str] = set()
+        """Jobs that it has learned of in another way than by the message that may still tell of them."""
         self._unsure = False
         """Whether the answer to a claim got lost, so that Redis may think that more is held."""
         self._worked = False
@@ -160,15 +160,15 @@ class FleetWorker(BaseWorker):
         self._concurrency = concurrency
         self._told = ""
         """What its record in Redis says about it."""
-        self._pause = FIRST_LEFT_SECONDS
-        self._runner = Runner(registry, self.name, self._publisher)
+        values = ValueCache(connection, registry.codec, self._wait_for_redis)
+        self._runner = Runner(registry, self.name, self._publisher, values)
         self._watchdog = Watchdog(partial(self._crashed, "watchdog"))
         self._asking = Asking(connection, self.name, registry, self._publisher, partial(self._crashed, "answers"))
 
     @property
     def dequeue_timeout(self) -> int:
         """RQ's name for how long one call waits for a job, in seconds."""
-        return int(BLOCK_SECONDS)
+        return int(WAIT_SECONDS)
 
     @property
     def connection_timeout(self) -> int:
@@ -344,79 +344,122 @@ class FleetWorker(BaseWorker):
 
     def _serve(self, burst: bool) -> None:
         backoff = Backoff(f"worker {self.name}")
-        with self._redis.client() as blocking:
-            self._serve_with(blocking, burst, backoff)
-
-    def _serve_with(self, blocking: redis.Redis, burst: bool, backoff: Backoff) -> None:
-        while not self._stop.is_set():
-            self._held.wait_for_room(unless=self._stop.is_set)
-            try:
-                self._maintain()
-                self._pause_if_suspended()
-                if self._unsure:
-                    with self._settling():
-                        pass
-                took = self._take(blocking, burst)
-            except redis.RedisError as error:
-                if not will_pass(error):
-                    raise
-                self._blocked_client = None
-                self._become_unsure()
-                self._stop.wait(backoff.failed(error))
-            else:
-                backoff.worked()
-                if burst and not took:
-                    self._held.wait_until_done(unless=self._stop.is_set)
-                    if not self._redis.llen(keys.rq_queue(self.queue_name)):
-                        return
-
-    def _take(self, blocking: redis.Redis, burst: bool) -> bool:
-        """Take as many tasks as there is room for, and wait a moment for the first; tells whether there were any."""
-        if self._blocked_client is None:
-            self._blocked_client = blocking.client_id()  # pyright: ignore[reportUnknownMemberType]
-        waiting, popped = keys.rq_queue(self.queue_name), keys.rq_intermediate(self.queue_name)
-        job: bytes | None
+        self._registry.changed.append(self._look)
         try:
-            if burst:
-                job = cast("bytes | None", blocking.lmove(waiting, popped))
-            else:
-                job = cast("bytes | None", blocking.blmove(waiting, popped, cast(int, BLOCK_SECONDS)))
-        except redis.ResponseError as error:
-            if not is_out_of_memory(error):
-                raise
-            # The script that claims can do without memory, other than BLMOVE.
-            if self._claim([]):
-                return True
-            raise
-        if job is None:
-            return False
-        if self._stop.is_set() or self._suspended:
-            execute(self._redis, give_back(self.queue_name, job))
-            return False
-        if self._claim([job]):
-            self._pause = FIRST_LEFT_SECONDS
-            return True
-        self._stop.wait(self._pause)
-        self._pause = min(2 * self._pause, LONGEST_LEFT_SECONDS)
-        return False
+            while not self._stop.is_set():
+                try:
+                    self._maintain()
+                    if burst:
+                        if not self._work_off():
+                            return
+                    elif self._suspended:
+                        self._pause()
+                    else:
+                        self._listen()
+                except redis.RedisError as error:
+                    if not will_pass(error):
+                        raise
+                    self._listening = False
+                    self._become_unsure()
+                    self._stop.wait(backoff.failed(error))
+                else:
+                    backoff.worked()
+        finally:
+            self._registry.changed.remove(self._look)
+            self._wait_no_more(backoff)
 
-    def _claim(self, popped: list[bytes]) -> bool:
+    def _work_off(self) -> bool:
+        """Take what waits, and wait for room; tells whether there was anything."""
+        self._held.wait_for_room(unless=self._stop.is_set)
+        if self._come():
+            return True
+        self._held.wait_until_done(unless=self._stop.is_set)
+        return self._redis.llen(keys.rq_queue(self.queue_name)) > 0  # pyright: ignore[reportOperatorIssue]
+
+    def _listen(self) -> None:
+        """Take a task that it is given; look into the queue when it is given none for a while."""
+        if not self._listening:
+            self._channel.open()
+            self._listening = True
+            self._come()
+        message = self._channel.wait()
+        if self._channel.stalled:
+            self._listening = False  # what is still on its way is too old
+            self._become_unsure()
+            with self._settling():
+                return
+        if message is None:
+            self._adopted.clear()  # what was on its way then has come by now
+        if not message:
+            self._come()
+            return
+        try:
+            one = handed(message)
+        except DecodeError as error:
+            logger.error("worker %s: threw away an unreadable message: %s", self.name, error)
+            return
+        with self._claiming:
+            if one.job not in self._held and one.job not in self._adopted:
+                self._hold(one)
+
+    def _come(self) -> bool:
+        """Take tasks that wait in the queue; tells whether there were any."""
         with self._settling():
-            claims = execute(
-                self._redis,
-                claim(
-                    self.queue_name,
-                    self.name,
-                    max(0, self._held.free - len(popped)),
-                    popped,
-                    lease=self._lease,
-                    announce=len(self._held) == 0,
-                    graphs=self._registry.fingerprints,
-                ),
-            )
+            claims = execute(self._redis, self._claim())
             for one in claims:
                 self._hold(one)
             return bool(claims)
+
+    def _claim(self) -> Call[list[Claim]]:
+        return claim(
+            self.queue_name,
+            self.name,
+            max(0, self._held.free) if self._takes else 0,
+            lease=self._lease,
+            announce=len(self._held) == 0,
+            graphs=self._registry.fingerprints,
+            capacity=self._capacity,
+        )
+
+    @property
+    def _capacity(self) -> int | None:
+        """How many tasks it can be given; None if none."""
+        return self._held.capacity if self._listening and self._takes else None
+
+    @property
+    def _takes(self) -> bool:
+        """Whether it is to take tasks."""
+        return not (self._stop.is_set() or self._suspended)
+
+    def _look(self) -> None:
+        """See to it that it looks into the queue, since it may now take what it could not before. From any thread."""
+        if self._listening:
+            self._publisher.take(self)
+
+    def call(self) -> Call[list[Claim]]:
+        """The call that the publisher makes then."""
+        return self._claim()
+
+    def took(self, claims: list[Claim]) -> None:
+        """Take the answer to it."""
+        for one in claims:
+            self._hold(one)
+
+    def _wait_no_more(self, backoff: Backoff) -> None:
+        """Be given no more tasks, and hold those that were on their way."""
+        while True:
+            self._listening = False
+            self._become_unsure()
+            try:
+                with self._settling():
+                    execute(self._redis, wait_no_more(self.queue_name, self.name))
+            except redis.RedisError as error:
+                if not will_pass(error):
+                    raise
+                if not self._wait_for_redis(backoff.failed(error)):
+                    continue
+            break
+        self._channel.close()
 
     @contextmanager
     def _settling(self) -> Generator[None]:
@@ -436,6 +479,7 @@ class FleetWorker(BaseWorker):
             return  # still unsure, so it is tried again
         self._unsure = False
         for one in claims:
+            self._adopted.add(one.job)
             if one.job not in self._held:
                 logger.info(
                     "job %s was claimed while the answer got lost", one.job, extra=log_fields("task-adopted", one.route)
@@ -457,14 +501,15 @@ class FleetWorker(BaseWorker):
             logger.exception("RQ's maintenance failed", extra={"action": "maintenance-failed"})
             self.last_cleaned_at = utc_now()
 
-    def _pause_if_suspended(self) -> None:
-        if not self._suspended:
-            return
+    def _pause(self) -> None:
         logger.info("worker %s is suspended", self.name, extra={"action": "suspended"})
         self._show(WorkerStatus.SUSPENDED)
-        while self._suspended and not self._stop.wait(BLOCK_SECONDS / 4):
+        execute(self._redis, wait_no_more(self.queue_name, self.name))
+        while self._suspended and not self._stop.wait(PAUSE_SECONDS):
             pass
         self._show(WorkerStatus.BUSY if len(self._held) else WorkerStatus.IDLE)
+        self._listening = False  # so that it says that it waits for tasks
+        self._become_unsure()
 
     def _show(self, state: WorkerStatus) -> None:
         try:
@@ -476,11 +521,11 @@ class FleetWorker(BaseWorker):
 
     # --- running them -----------------------------------------------------------------------------------------
 
-    def _hold(self, one: Claim) -> None:
+    def _hold(self, one: Claim, begin: Callable[[Callable[[], None]], None] | None = None) -> None:
         self._worked = True
         task = HeldTask(one, self._settle, self._settled)
         self._held.add(task)
-        self._code.submit(partial(self._begin, task))
+        (begin or self._code.submit)(partial(self._begin, task))
 
     def _begin(self, task: HeldTask) -> None:
         """Start a task; in a code thread."""
@@ -536,6 +581,7 @@ class FleetWorker(BaseWorker):
         self._held.wait_for_called(task, change)
         if task.waiting and not was_waiting:
             self._code.lend()
+            self._look()
         elif was_waiting and not task.waiting:
             self._code.take_back()
 
@@ -574,7 +620,6 @@ class FleetWorker(BaseWorker):
         sender = task.sender
         if sender is not None and sender.error is not None:
             result = task.result = self._runner.failed(sender.route, sender.error)
-        going_on = not (self._stop.is_set() or self._suspended)
         return finish(
             self.queue_name,
             self.name,
@@ -583,9 +628,10 @@ class FleetWorker(BaseWorker):
             failure=result.failure,
             items=0 if sender is None else None if sender.error is not None else sender.items,
             last=self._held.all_ended,
-            count=1 if going_on and self._held.free >= 0 else 0,
+            count=1 if self._takes and self._held.free >= 0 else 0,
             lease=self._lease,
             graphs=self._registry.fingerprints,
+            capacity=self._capacity,
         )
 
     def _settled(self, task: HeldTask, finished: Finished | None) -> None:
@@ -599,7 +645,7 @@ class FleetWorker(BaseWorker):
                 extra=log_fields("outcome-refused", task.claim.route),
             )
         for one in finished.claims:
-            self._hold(one)
+            self._hold(one, self._code.follow)
 
     # --- signs of life ----------------------------------------------------------------------------------------
 
@@ -662,10 +708,5 @@ class FleetWorker(BaseWorker):
             pipe.execute()
 
     def _unblock(self) -> None:
-        """Let the call that waits for tasks return at once. If it can't, it returns within `BLOCK_SECONDS`."""
-        client = self._blocked_client
-        if client is not None:
-            try:
-                self._redis.client_unblock(client)  # pyright: ignore[reportUnknownMemberType]
-            except redis.ResponseError as error:
-                logger.debug("CLIENT UNBLOCK refused: %s", error)
+        """Let the thread that listens look about at once."""
+        execute(self._redis, command("PUBLISH", keys.handed(self.name), b""))

@@ -8,7 +8,7 @@
 -- KEYS[5] sent     hash    sender → number of its items that arrived
 -- KEYS[6] journal  list    what the run was told
 -- KEYS[7] owned    set     the coordinator's runs
--- further ones: those of the jobs, the thread's list, the next run's record and its coordinator's inbox
+-- further ones: the values, those of the jobs, the thread's list, the next run's record and its coordinator's inbox
 --
 -- ARGV[1] channel to publish on
 -- ARGV[2] run id
@@ -57,6 +57,7 @@ local seq = append({
   retention = record[3] or ARGV[8], cap = record[4] or ARGV[9],
 }, 11)
 redis.call('DEL', KEYS[3], KEYS[5], KEYS[6])
+redis.call('DEL', key.values:format(id))
 
 if record[8] then
   local thread = key.thread:format(record[7], record[8])

@@ -11,6 +11,7 @@
 -- KEYS[8] rq failed             sorted set  job id → when its record expires
 -- KEYS[9] rq worker             hash        state
 -- KEYS[10] rq worker executions set         `<job>:<execution>`
+-- KEYS[11] waiting              sorted set  worker → since when it waits for tasks
 -- further ones: inbox, rq execution, rq executions, rq results, and those of claim
 --
 -- ARGV[1] queue name           ARGV[2] worker name
@@ -26,6 +27,7 @@
 -- ARGV[15] lease (seconds)     ARGV[16] seconds after which RQ takes an execution for dead
 -- ARGV[17] how many tasks to take from the queue
 -- ARGV[18] `<fingerprint> <name>` of each graph the worker has, one a line; '' if it takes whatever comes
+-- ARGV[19] how many tasks the worker can have at once; '' if it is not to be given any that it does not ask for
 --
 -- Answers {1 if the outcome was accepted, the next tasks as claim answers them}; or 'incomplete' if not all that the
 -- sender sent has arrived: then nothing was done.
@@ -34,7 +36,9 @@ local queue, worker, job, task, sender = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARG
 local settle, failure, failure_ttl = ARGV[11] == '1', ARGV[12], ARGV[13]
 
 --@use clock
+--@use serves
 --@use draw
+--@use begin
 --@use claim
 local accepted = 0
 if task ~= '' and redis.call('HGET', tasks, task) == ARGV[5] then
@@ -85,7 +89,11 @@ local claimed = {}
 if tonumber(ARGV[17]) > 0 then
   claimed = claim({
     queue = queue, worker = worker, lease = ARGV[15], execution_ttl = ARGV[16], announce = false,
-  }, draw(queue, ARGV[18], {}, tonumber(ARGV[17])))
+  }, draw(queue, ARGV[18], tonumber(ARGV[17])))
+end
+if ARGV[19] ~= '' and #claimed == 0 and redis.call('EXISTS', KEYS[9]) == 1 then
+  redis.call('HSET', KEYS[9], 'capacity', ARGV[19])
+  redis.call('ZADD', KEYS[11], seconds(now()), worker)
 end
 if settle and ARGV[14] == '1' and redis.call('EXISTS', executions) == 0 then
   redis.call('HSET', KEYS[9], 'state', 'idle')

@@ -1,7 +1,7 @@
 -- Puts off the expiry of a run's keys, while the run goes on without giving other signs of life.
 --
 -- KEYS[1] run   hash  retention
--- further ones: the run's log, seen, tasks, sent
+-- further ones: the run's log, seen, tasks, sent, journal, values
 --
 -- ARGV[1] run id
 -- ARGV[2] retention (seconds), for a run that does not say

@@ -1,5 +1,5 @@
--- renew(): puts off the expiry of a run's keys (record, log, seen, tasks, sent, journal), of the line of its thread, and of
--- the runs that wait in it. Answers whether the run is still there.
+-- renew(): puts off the expiry of a run's keys (record, log, seen, tasks, sent, journal, values), of the line of its
+-- thread, and of the runs that wait in it. Answers whether the run is still there.
 local function renew(run, default)
   local name = key.run:format(run)
   local record = redis.call('HMGET', name, 'retention', 'graph', 'thread')
@@ -9,6 +9,7 @@ local function renew(run, default)
   redis.call('EXPIRE', key.tasks:format(run), retention)
   redis.call('EXPIRE', key.sent:format(run), retention)
   redis.call('EXPIRE', key.journal:format(run), retention)
+  redis.call('EXPIRE', key.values:format(run), retention)
   if record[3] then
     local thread = key.thread:format(record[2], record[3])
     redis.call('EXPIRE', thread, retention)
