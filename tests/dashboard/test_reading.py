@@ -28,13 +28,13 @@ READING = {
 def commands(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """What is sent: a list of commands for each round trip."""
     sent: list[list[str]] = []
-    try_all = reading.try_all
+    answers_to = reading.answers_to
 
     def noting(client: redis.Redis, calls: Any) -> Any:
         sent.append([str(call.words[0]) for call in calls])
-        return try_all(client, calls)
+        return answers_to(client, calls)
 
-    monkeypatch.setattr(reading, "try_all", noting)
+    monkeypatch.setattr(reading, "answers_to", noting)
     return sent
 
 

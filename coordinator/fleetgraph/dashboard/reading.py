@@ -179,14 +179,19 @@ class _Reading:
         """The answers to commands that are sent in one go; None from a key of another type."""
         if not calls:
             return iter(())
-        with self._client.pipeline(transaction=False) as pipe:  # pyright: ignore[reportUnknownMemberType]
-            for call in calls:
-                pipe.execute_command(*call.words)  # pyright: ignore[reportUnknownMemberType]
-            answers: list[Any] = pipe.execute(raise_on_error=False)
+        answers = answers_to(self._client, calls)
         for answer in answers:
             if isinstance(answer, Exception) and (will_pass(answer) or isinstance(answer, NoPermissionError)):
                 raise answer
         return iter([None if isinstance(answer, Exception) else answer for answer in answers])
+
+
+def answers_to(client: redis.Redis, calls: Sequence[Call[Any]]) -> list[Any]:
+    """The answers to commands that are sent in one go, as redis-py makes them the same in both protocols."""
+    with client.pipeline(transaction=False) as pipe:  # pyright: ignore[reportUnknownMemberType]
+        for call in calls:
+            pipe.execute_command(*call.words)  # pyright: ignore[reportUnknownMemberType]
+        return pipe.execute(raise_on_error=False)
 
 
 def _is_used(queue: QueueRecord, found: _Found) -> bool:

@@ -415,6 +415,15 @@ class StateGraph:
             )
 
 
+def __getattr__(name: str) -> Any:
+    # LangGraph has it here.
+    if name == "CompiledStateGraph":
+        from fleetgraph.graph.compiled import CompiledStateGraph
+
+        return CompiledStateGraph
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 def _as_graph(action: Any) -> CompiledGraph | None:
     """`action`, if it is a graph: then somebody has imported what graphs are."""
     compiled = sys.modules.get("fleetgraph.graph.compiled")
