@@ -91,6 +91,7 @@ def test_a_page_of_history_brings_each_value_once(saver: RedisSaver, redis_clien
 
 
 def test_history_is_fetched_as_it_is_read(saver: RedisSaver, sent: list[int]) -> None:
+    used(saver)
     for i in range(100):
         put(saver, f"{i:03}")
     sent.clear()

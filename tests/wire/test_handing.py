@@ -196,6 +196,7 @@ def test_who_finds_nothing_more_waits(client: redis.Redis) -> None:
     assert waiting(client) == []
     assert end(another).claims == []
     assert waiting(client) == [b"w1"]
+    assert client.ttl(keys.waiting(QUEUE)) > 0
     give(client, "c")
     assert worker.tasks() == ["c"]
 

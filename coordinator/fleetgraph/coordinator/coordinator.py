@@ -28,7 +28,7 @@ from fleetgraph.coordinator.inbox import Inbox
 from fleetgraph.coordinator.journal import decode_order
 from fleetgraph.coordinator.readers import WHY, ReaderWatch
 from fleetgraph.coordinator.run import Limits, Run, closing
-from fleetgraph.coordinator.saves import Saves
+from fleetgraph.coordinator.saves import SKIPPED, Save, Saves
 from fleetgraph.coordinator.workers import WorkerWatch
 from fleetgraph.errors import DecodeError, FleetError, RedisFull, RunCancelled, ThreadBusy
 from fleetgraph.graph.compiled import Asked, CompiledGraph
@@ -358,10 +358,12 @@ class Coordinator:
         if not self._inbox.awaits:
             return self._send([])
         try:
-            return self._inbox.wait()
+            with self._calm.asking():
+                return self._inbox.wait()
         except RedisError as error:
             if not will_pass(error):
                 raise
+            self._calm.failed()
             time.sleep(self._backoff.failed(error))  # nothing to wait for but Redis itself
             return self._send([])  # looking is allowed where a move is refused: in a Redis that is full
 
@@ -626,7 +628,8 @@ class Coordinator:
 
     def _send(self, sent: list[_Sent]) -> list[bytes]:
         """Send what the runs want, tell what was dealt with, and look at what has come: one round trip."""
-        saving, advancing = self._saves.take(), self._advance()
+        saving = self._saves.take()
+        advancing = self._advance(saving=bool(saving))
         calls: list[_Sent] = [*saving, *advancing, *coalesced(sent)]
         self._read_in = self._term
         seconds = self._seconds_to_wait()
@@ -635,19 +638,33 @@ class Coordinator:
             return []
         arrived = results.pop()
         lapsed = bool(advancing) and self._has_lapsed(results[len(saving)])
-        for (run, _), result in zip(calls, results, strict=True):
-            if isinstance(result, Exception):
-                self._refused(run, result)
-            elif run is not None and isinstance(result, Refusal):
-                self._overruled(run, result)
+        self._look_at(calls, results)
         if isinstance(arrived, Exception):
             raise arrived
         return [] if lapsed else arrived or []
 
     def _note(self) -> None:
         """Have in the journals what was told, before anything follows from it."""
-        while (results := self._retrying([*self._saves.take(), *self._advance()])) and self._has_lapsed(results[-1]):
-            pass
+        lapsed = True
+        while lapsed:
+            saving = self._saves.take()
+            calls: list[_Sent] = [*saving, *self._advance(saving=bool(saving))]
+            results = self._retrying(calls)
+            if results is None:
+                return
+            lapsed = len(results) > len(saving) and self._has_lapsed(results[-1])
+            self._look_at(calls, results)
+
+    def _look_at(self, calls: list[_Sent], results: list[Any]) -> None:
+        """See to what was refused, but for what is noted in the journals."""
+        refused, self._saves.refused = self._saves.refused, []
+        for run, error in refused:
+            self._refused(run, error)
+        for (run, _), result in zip(calls, results, strict=True):
+            if isinstance(result, Exception):
+                self._refused(run, result)
+            elif run is not None and isinstance(result, Refusal):
+                self._overruled(run, result)
 
     def _has_lapsed(self, advanced: Any) -> bool:
         """Whether another has taken over the inbox: then nothing was noted."""
@@ -657,8 +674,8 @@ class Coordinator:
         self._beat()
         return True
 
-    def _advance(self) -> list[_Sent]:
-        """Tells what was dealt with since this was last asked."""
+    def _advance(self, *, saving: bool) -> list[_Sent]:
+        """Tells what was dealt with since this was last asked; `saving` if something is saved ahead of it."""
         told, self._told = self._told, []
         self._noted = [one for one in told if one.note]
         if self._read_in != self._term:
@@ -666,7 +683,7 @@ class Coordinator:
         if not told:
             return []
         self._batch += 1
-        return [(None, advance(self.id, self._term, self._batch, told))]
+        return [(None, advance(self.id, self._term, self._batch, told, saving=saving))]
 
     def _overruled(self, run: Run, refusal: Refusal) -> None:
         if refusal is Refusal.SUPERSEDED and not run.superseded:
@@ -720,6 +737,8 @@ class Coordinator:
                     return None
                 self._calm.failed()
                 time.sleep(self._backoff.failed(error))  # nothing to wait for but Redis itself
+                if exchange is not None:
+                    sent = self._without_others(sent)
             else:
                 refusal = next((one for one in results if isinstance(one, Exception) and is_refusal(one)), None)
                 if refusal is None and Refusal.INCOMPLETE in results and again:
@@ -729,3 +748,11 @@ class Coordinator:
                     self._backoff.worked()
                     return results
                 time.sleep(self._backoff.failed(refusal))  # it is full, say; what was not refused is only repeated
+
+    def _without_others(self, sent: list[_Sent]) -> list[_Sent]:
+        """The same, without what savers would keep of runs that another has taken over: no epoch guards it."""
+        self._beat_if_due()
+        return [
+            (run, SKIPPED if run is not None and run.superseded and isinstance(call, Save) else call)
+            for run, call in sent
+        ]

@@ -355,7 +355,7 @@ class Run:
         """What a saver gives, which knows of all that was saved before."""
 
         def flush_and_do() -> T:
-            self.saves.flush()
+            self.saves.flush(self)
             return do()
 
         return patiently(flush_and_do, self._wait_for_redis)
@@ -637,7 +637,7 @@ class Run:
                     case Finished(error, interrupt):
                         # Whoever is told that the run is over may delete its thread: nothing is saved any more by then,
                         # not even once more because an answer got lost.
-                        patiently(self.saves.flush, self._wait_for_redis)
+                        patiently(partial(self.saves.flush, self), self._wait_for_redis)
                         status = RunStatus.SUCCESS if error is None else RunStatus.ERROR
                         if interrupt is not None:
                             status = RunStatus.INTERRUPTED
@@ -753,6 +753,12 @@ class Run:
     ) -> list[Call[Any]]:
         if self.superseded:
             return []
+        if self.saves:
+            try:
+                self.saves.flush(self)
+            except Exception as refused:
+                if error is not None:
+                    error.add_note(f"What its saver was to keep was refused: {refused!r}")
         self.ended = True
         self.error = error
         shown = End(status.value, error).payload()

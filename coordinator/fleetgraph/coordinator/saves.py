@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from fleetgraph.wire.calling import Call, execute_all
+from fleetgraph.wire.calling import Call, command, try_all
 from fleetgraph.wire.exchange import Words
+from fleetgraph.wire.outages import is_refusal, will_pass
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -15,6 +17,15 @@ _PLACE: Final = ("host", "port", "path", "db", "username")
 """What has to be the same for two clients to be in one Redis, as one user."""
 
 R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Save(Call[Any]):
+    """A command of a saver's."""
+
+
+SKIPPED: Final = command("PING")
+"""In the place of a save that is not to be made any more."""
 
 
 class Saves(Generic[R]):
@@ -30,14 +41,18 @@ class Saves(Generic[R]):
     def __init__(self, client: Redis) -> None:
         self._client = client
         self._collected: list[tuple[R, Call[Any]]] = []
+        self.refused: list[tuple[R, Exception]] = []
+        """What `flush` was refused of others than who asked for it."""
 
     def __bool__(self) -> bool:
-        return bool(self._collected)
+        return bool(self._collected or self.refused)
 
     def ride(self, saver: Any) -> bool:
         """Whether what this saver keeps can go along: it is ours, and in the fleet's Redis."""
         theirs: Any = getattr(saver, "collecting", None) and saver.connection_options
-        return theirs is not None and _place(theirs) == _place(self._client.connection_pool.connection_kwargs)
+        if not theirs or not (theirs.get("host") or theirs.get("path")):
+            return False
+        return _place(theirs) == _place(self._client.connection_pool.connection_kwargs)
 
     def collect(self, run: R, saver: Any, save: Callable[[], None]) -> None:
         """Let a saver save something for a run, but for sending it.
@@ -48,7 +63,7 @@ class Saves(Generic[R]):
         words: list[Words] = []
         with saver.collecting(words):
             save()
-        calls = [(run, Call(one, _outcome)) for one in words]
+        calls: list[tuple[R, Call[Any]]] = [(run, Save(one, _outcome)) for one in words]
         if self._collected and self._collected[-1][0] is run and calls:
             # What a task wrote and the checkpoint behind it, say: one transaction will do.
             self._collected.pop()
@@ -60,15 +75,28 @@ class Saves(Generic[R]):
         collected, self._collected = self._collected, []
         return collected
 
-    def flush(self) -> None:
-        """Send it.
+    def flush(self, run: R) -> None:
+        """Send it, because of a run.
 
         Raises:
-            redis.RedisError: Redis refused it, or can't be reached; then it is still there.
+            redis.RedisError: Redis can't be reached, and it is still there; or refused what was this run's.
         """
-        if self._collected:
-            execute_all(self._client, [call for _, call in self._collected])
-            self._collected = []
+        if not self._collected:
+            return
+        results = try_all(self._client, [call for _, call in self._collected])
+        errors = [(one, result) for (one, _), result in zip(self._collected, results, strict=True) if _failed(result)]
+        for _, error in errors:
+            if is_refusal(error) or will_pass(error):
+                raise error
+        self._collected = []
+        self.refused += [(one, error) for one, error in errors if one is not run]
+        for one, error in errors:
+            if one is run:
+                raise error
+
+
+def _failed(result: Any) -> bool:
+    return isinstance(result, Exception)
 
 
 def _outcome(answer: Any) -> Any:

@@ -21,7 +21,7 @@ INBOX_TTL = timedelta(days=1)
 LEASES_TTL = timedelta(days=1)
 """Far beyond any lease: it only clears the set away once a queue is no longer used."""
 
-WAITING_TTL = timedelta(minutes=1)
+WAITING_TTL = timedelta(seconds=10)
 """A worker that waits says so again every second or so."""
 
 _JOB_ID = re.compile(r"[A-Za-z0-9_-]+")

@@ -134,17 +134,20 @@ class Told(NamedTuple):
     """What is to be noted; empty for the next message of the inbox."""
 
 
-def advance(coordinator: str, term: bytes, batch: int, told: Sequence[Told]) -> Call[bool | Refusal]:
+def advance(
+    coordinator: str, term: bytes, batch: int, told: Sequence[Told], *, saving: bool = False
+) -> Call[bool | Refusal]:
     """Take messages that were dealt with out of a coordinator's inbox, and note what its runs were told.
 
     `batch` counts the calls, from 1: sending one again does nothing. May give SUPERSEDED: since `term`, in which the
-    messages were read, another coordinator has taken over the inbox, and with it these messages.
+    messages were read, another coordinator has taken over the inbox, and with it these messages. `saving` says that
+    something is saved ahead of it, in the same round trip: who reads a journal takes it that this has been done.
     """
     words: list[Value] = [word for one in told for word in one]
     return script(
         "advance",
         (keys.inbox(coordinator), keys.coordinator(coordinator)),
-        (batch, seconds(keys.INBOX_TTL), seconds(RETENTION), coordinator, term, *words),
+        (batch, seconds(keys.INBOX_TTL), seconds(RETENTION), coordinator, term, int(saving), *words),
         lambda answer: answer == 1 if isinstance(answer, int) else Refusal(answer),
     )
 

@@ -447,6 +447,7 @@ def finish(
             count,
             _lines(graphs),
             "" if capacity is None else capacity,
+            seconds(keys.WAITING_TTL),
         ),
         lambda answer: Refusal(answer) if isinstance(answer, bytes) else Finished(answer[0] == 1, _claims(answer[1])),
     )

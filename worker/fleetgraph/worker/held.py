@@ -139,8 +139,8 @@ class HeldTasks:
 
     @property
     def capacity(self) -> int:
-        """How many the worker can hold at once, with those that wait for others."""
-        return self._room + sum(task.waiting > 0 for task in list(self._tasks.values()))
+        """How many tasks that somebody waits for the worker can hold at once, with those that wait for others."""
+        return self._room + sum((task.waiting > 0) - task.lost for task in list(self._tasks.values()))
 
     def wait_for_called(self, task: HeldTask, change: int) -> None:
         """A task waits for one more, or one less, that it has called."""

@@ -286,7 +286,8 @@ class Publisher:
             self._stopped = True
         self._queue.put(None)
         self._thread.join()
-        self._line.close()
+        with self._sending:  # what nobody waits for any longer may be handed in just now
+            self._line.close()
 
     def events(self, sender: Sender, events: Events) -> None:
         """Send events of a task. Returns at once.

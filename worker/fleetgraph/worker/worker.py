@@ -138,6 +138,8 @@ class FleetWorker(BaseWorker):
         self._channel = TaskChannel(connection, self.name, self._lease)
         self._listening = False
         """Whether it is given tasks that it does not come for."""
+        self._came = 0.0
+        """When it last looked into the queue, and said that it waits, by a monotonic clock."""
         self._claiming = threading.RLock()
         """Held while tasks are claimed, by one way or the other, until they are known to be held."""
         self._adopted: set[str] = set()
@@ -380,30 +382,37 @@ class FleetWorker(BaseWorker):
         """Take a task that it is given; look into the queue when it is given none for a while."""
         if not self._listening:
             self._channel.open()
+            self._become_unsure()  # what it was given before may not have been heard
             self._listening = True
-            self._come()
+            self._fill()
+        adopted = set(self._adopted)
         message = self._channel.wait()
         if self._channel.stalled:
             self._listening = False  # what is still on its way is too old
-            self._become_unsure()
-            with self._settling():
-                return
+            return
         if message is None:
-            self._adopted.clear()  # what was on its way then has come by now
-        if not message:
-            self._come()
-            return
-        try:
-            one = handed(message)
-        except DecodeError as error:
-            logger.error("worker %s: threw away an unreadable message: %s", self.name, error)
-            return
-        with self._claiming:
-            if one.job not in self._held and one.job not in self._adopted:
-                self._hold(one)
+            with self._claiming:
+                self._adopted -= adopted  # what was on its way for them has come by now
+        elif message:
+            try:
+                one = handed(message)
+            except DecodeError as error:
+                logger.error("worker %s: threw away an unreadable message: %s", self.name, error)
+                return
+            with self._claiming:
+                if one.job not in self._held and one.job not in self._adopted:
+                    self._hold(one)
+        if not message or time.monotonic() - self._came >= WAIT_SECONDS:
+            self._fill()
+
+    def _fill(self) -> None:
+        """Take what waits, as long as there is room: each time it gets only its share."""
+        while self._come() and self._held.free > 0:
+            pass
 
     def _come(self) -> bool:
         """Take tasks that wait in the queue; tells whether there were any."""
+        self._came = time.monotonic()
         with self._settling():
             claims = execute(self._redis, self._claim())
             for one in claims:
@@ -447,18 +456,19 @@ class FleetWorker(BaseWorker):
 
     def _wait_no_more(self, backoff: Backoff) -> None:
         """Be given no more tasks, and hold those that were on their way."""
+        self._listening = False
         while True:
-            self._listening = False
             self._become_unsure()
+            seconds = 0.0
             try:
                 with self._settling():
                     execute(self._redis, wait_no_more(self.queue_name, self.name))
             except redis.RedisError as error:
                 if not will_pass(error):
                     raise
-                if not self._wait_for_redis(backoff.failed(error)):
-                    continue
-            break
+                seconds = backoff.failed(error)
+            if not self._unsure or self._wait_for_redis(seconds):
+                break
         self._channel.close()
 
     @contextmanager
@@ -504,12 +514,13 @@ class FleetWorker(BaseWorker):
     def _pause(self) -> None:
         logger.info("worker %s is suspended", self.name, extra={"action": "suspended"})
         self._show(WorkerStatus.SUSPENDED)
-        execute(self._redis, wait_no_more(self.queue_name, self.name))
+        self._become_unsure()
+        with self._settling():  # what it has been given already is its own to run
+            execute(self._redis, wait_no_more(self.queue_name, self.name))
         while self._suspended and not self._stop.wait(PAUSE_SECONDS):
             pass
         self._show(WorkerStatus.BUSY if len(self._held) else WorkerStatus.IDLE)
         self._listening = False  # so that it says that it waits for tasks
-        self._become_unsure()
 
     def _show(self, state: WorkerStatus) -> None:
         try:

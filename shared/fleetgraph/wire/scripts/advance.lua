@@ -10,11 +10,14 @@
 -- ARGV[3] retention (seconds), for a run that does not say
 -- ARGV[4] coordinator id
 -- ARGV[5] its term, when it read them
--- ARGV[6…] three for each thing that was told: run id, or '' if it is not to be noted; epoch, 0 for a run that the
+-- ARGV[6] 1 if something is saved in the same round trip: then it is refused, like that, when memory is full
+-- ARGV[7…] three for each thing that was told: run id, or '' if it is not to be noted; epoch, 0 for a run that the
 --          coordinator holds but does not know yet; what, or '' for the next message of the inbox
 --
 -- Answers 1; 0 if it took place before; 'superseded' if another has taken over the inbox since it was read.
-redis.call('EXPIRE', KEYS[1], ARGV[2]) -- a first write: Redis lets a script that has written go on when memory is full
+if ARGV[6] ~= '1' then
+  redis.call('EXPIRE', KEYS[1], ARGV[2]) -- a first write: Redis lets a script that has written go on when memory is full
+end
 if redis.call('HGET', KEYS[2], 'term') ~= ARGV[5] then
   return 'superseded'
 end
@@ -22,8 +25,9 @@ if tonumber(redis.call('HGET', KEYS[2], 'handled') or 0) >= tonumber(ARGV[1]) th
   return 0
 end
 redis.call('HSET', KEYS[2], 'handled', ARGV[1])
+redis.call('EXPIRE', KEYS[1], ARGV[2])
 redis.call('EXPIRE', KEYS[2], ARGV[2])
-for i = 6, #ARGV, 3 do
+for i = 7, #ARGV, 3 do
   local run, what = ARGV[i], ARGV[i + 2]
   if what == '' then
     what = redis.call('LPOP', KEYS[1])

@@ -27,7 +27,8 @@
 -- ARGV[15] lease (seconds)     ARGV[16] seconds after which RQ takes an execution for dead
 -- ARGV[17] how many tasks to take from the queue
 -- ARGV[18] `<fingerprint> <name>` of each graph the worker has, one a line; '' if it takes whatever comes
--- ARGV[19] how many tasks the worker can have at once; '' if it is not to be given any that it does not ask for
+-- ARGV[19] how many tasks the worker can have at once; '' if it is not to be given any that it does not come for
+-- ARGV[20] seconds after which a worker that does not come again waits no more
 --
 -- Answers {1 if the outcome was accepted, the next tasks as claim answers them}; or 'incomplete' if not all that the
 -- sender sent has arrived: then nothing was done.
@@ -93,7 +94,9 @@ if tonumber(ARGV[17]) > 0 then
 end
 if ARGV[19] ~= '' and #claimed == 0 and redis.call('EXISTS', KEYS[9]) == 1 then
   redis.call('HSET', KEYS[9], 'capacity', ARGV[19])
-  redis.call('ZADD', KEYS[11], seconds(now()), worker)
+  if redis.call('ZADD', KEYS[11], seconds(now()), worker) == 1 then
+    redis.call('EXPIRE', KEYS[11], ARGV[20])
+  end
 end
 if settle and ARGV[14] == '1' and redis.call('EXISTS', executions) == 0 then
   redis.call('HSET', KEYS[9], 'state', 'idle')
