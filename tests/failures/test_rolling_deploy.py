@@ -149,7 +149,7 @@ def test_a_run_whose_version_nobody_has_waits_a_while_and_ends(
         begun(run, f"{key}:began")
         start_worker(reference, paths=(new_folder,))
         leaving.popen.terminate()  # it ends the node at hand; nobody is there for the next one
-        (channel,) = client.pubsub_channels(keys.handed(f"{leaving.name}"))
+        channel = keys.handed(leaving.name)
         until(lambda: not client.pubsub_numsub(channel)[0][1], "the worker to take nothing more")
         gates.open(f"{key}:go")
         assert leaving.wait(20) == 0

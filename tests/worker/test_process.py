@@ -100,8 +100,8 @@ def test_a_signal_drains_it(
     desk.give("held", "1", "2")
     wait_until((tmp_path / "1.began").exists)
 
+    (listening,) = wait_until(lambda: redis_client.pubsub_channels(keys.handed("*")))
     process.send_signal(number)
-    (listening,) = redis_client.pubsub_channels(keys.handed("*"))
     wait_until(lambda: not redis_client.pubsub_numsub(listening)[0][1])
     (tmp_path / "go").touch()
 
