@@ -240,7 +240,7 @@ class Cluster:
         """The keys that no process needs, of those that have nothing to do."""
         registers = (keys.rq_queues(), keys.rq_workers(), keys.coordinators())
         registers += tuple(keys.coordinator(id.decode()) for id in self.client.zrange(keys.coordinators(), 0, -1))
-        brief = (keys.rq_worker(""), keys.coordinator(""), keys.reply(""), keys.answers(""))
+        brief = (keys.rq_worker(""), keys.coordinator(""), keys.reply(""), keys.answers(""), keys.waiting(""))
         left: list[str] = []
         for key in self.client.scan_iter(count=1000):
             name = key.decode()
