@@ -84,7 +84,8 @@ class Saves(Generic[R]):
         if not self._collected:
             return
         results = try_all(self._client, [call for _, call in self._collected])
-        errors = [(one, result) for (one, _), result in zip(self._collected, results, strict=True) if _failed(result)]
+        sent = zip(self._collected, results, strict=True)
+        errors = [(one, result) for (one, _), result in sent if isinstance(result, Exception)]
         for _, error in errors:
             if is_refusal(error) or will_pass(error):
                 raise error
@@ -93,10 +94,6 @@ class Saves(Generic[R]):
         for one, error in errors:
             if one is run:
                 raise error
-
-
-def _failed(result: Any) -> bool:
-    return isinstance(result, Exception)
 
 
 def _outcome(answer: Any) -> Any:

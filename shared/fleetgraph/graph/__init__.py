@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from fleetgraph.constants import END, START
+from fleetgraph.graph import state
 from fleetgraph.graph.message import MessagesState, add_messages
 from fleetgraph.graph.state import StateGraph
 
@@ -11,11 +12,9 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    # What runs graphs is not needed to describe them, and takes longer to import.
+    # What runs graphs is not needed to describe them, and takes longer to import: it is there when it is asked for.
     if name == "CompiledStateGraph":
-        from fleetgraph.graph.compiled import CompiledStateGraph
-
-        return CompiledStateGraph
+        return state.CompiledStateGraph
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

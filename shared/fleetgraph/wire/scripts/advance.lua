@@ -25,7 +25,9 @@ if tonumber(redis.call('HGET', KEYS[2], 'handled') or 0) >= tonumber(ARGV[1]) th
   return 0
 end
 redis.call('HSET', KEYS[2], 'handled', ARGV[1])
-redis.call('EXPIRE', KEYS[1], ARGV[2])
+if ARGV[6] == '1' then
+  redis.call('EXPIRE', KEYS[1], ARGV[2])
+end
 redis.call('EXPIRE', KEYS[2], ARGV[2])
 for i = 7, #ARGV, 3 do
   local run, what = ARGV[i], ARGV[i + 2]
