@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -15,7 +15,8 @@ logger = logging.getLogger(__name__)
 class CodeThreads:
     """Threads that run user code; they do no I/O of the worker's.
 
-    Daemons, so that a node that hangs can't keep the process from exiting.
+    Daemons, so that a node that hangs can't keep the process from exiting. Who was busy last is the first to get the
+    next job: a `queue` would wake the others in turn, and one more of them for nothing.
 
     Args:
         count: How many there are.
@@ -23,14 +24,17 @@ class CodeThreads:
     """
 
     def __init__(self, count: int, crashed: Callable[[BaseException], None]) -> None:
-        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._crashed = crashed
+        self._lock = threading.Lock()
+        self._jobs: deque[Callable[[], None]] = deque()
+        """Those that no thread is free for."""
+        self._idle: list[_Slot] = []
         self._own = threading.local()
         """Of each thread: `next`, the job that it is to do next, if it has been found already."""
         self._count = 0
         self._threads = [self._thread() for _ in range(count)]
-        self._lock = threading.Lock()
         self._superfluous = 0
+        self._stopping = False
 
     def start(self) -> None:
         """Start the threads."""
@@ -56,6 +60,56 @@ class CodeThreads:
         with self._lock:
             self._superfluous += 1
 
+    def submit(self, job: Callable[[], None]) -> None:
+        """Call `job`, which must not raise, in a thread, as soon as one is free."""
+        with self._lock:
+            if not self._idle:
+                self._jobs.append(job)
+                return
+            slot = self._idle.pop()
+        slot.give(job)
+
+    def follow(self, job: Callable[[], None]) -> None:
+        """As `submit`; if it is the last thing that a job does, its own thread is free, and takes the first one."""
+        if getattr(self._own, "next", job) is None:
+            self._own.next = job
+        else:
+            self.submit(job)
+
+    def stop(self) -> None:
+        """End the threads when all jobs are done, without waiting for it."""
+        with self._lock:
+            self._stopping = True
+            idle, self._idle = self._idle, []
+        for slot in idle:
+            slot.give(None)
+
+    def _run(self) -> None:
+        slot = _Slot()
+        try:
+            while (job := self._next(slot)) is not None:
+                following: Callable[[], None] | None = job
+                while following is not None:
+                    self._own.next = None
+                    following()
+                    following = self._own.next
+                    if self._is_superfluous():
+                        if following is not None:
+                            self.submit(following)
+                        return
+        except BaseException as error:
+            self._crashed(error)
+
+    def _next(self, slot: _Slot) -> Callable[[], None] | None:
+        """Wait for the next job of this thread; None if there will be none."""
+        with self._lock:
+            if self._jobs:
+                return self._jobs.popleft()
+            if self._stopping:
+                return None
+            self._idle.append(slot)
+        return slot.take()
+
     def _is_superfluous(self) -> bool:
         with self._lock:
             if not self._superfluous:
@@ -64,36 +118,24 @@ class CodeThreads:
             self._threads.remove(threading.current_thread())
             return True
 
-    def submit(self, job: Callable[[], None]) -> None:
-        """Call `job`, which must not raise, in a thread, as soon as one is free."""
-        self._jobs.put(job)
 
-    def follow(self, job: Callable[[], None]) -> None:
-        """As `submit`; if it is the last thing that a job does, its own thread is free, and takes the first one."""
-        if getattr(self._own, "next", job) is None:
-            self._own.next = job
-        else:
-            self._jobs.put(job)
+class _Slot:
+    """Where an idle thread waits for its job."""
 
-    def stop(self) -> None:
-        """End the threads when all jobs are done, without waiting for it."""
-        for _ in self._threads:
-            self._jobs.put(None)
+    def __init__(self) -> None:
+        self._job: Callable[[], None] | None = None
+        self._given = threading.Lock()
+        self._given.acquire()
 
-    def _run(self) -> None:
-        try:
-            while (job := self._jobs.get()) is not None:
-                following: Callable[[], None] | None = job
-                while following is not None:
-                    self._own.next = None
-                    following()
-                    following = self._own.next
-                    if self._is_superfluous():
-                        if following is not None:
-                            self._jobs.put(following)
-                        return
-        except BaseException as error:
-            self._crashed(error)
+    def give(self, job: Callable[[], None] | None) -> None:
+        """Let the thread go on."""
+        self._job = job
+        self._given.release()
+
+    def take(self) -> Callable[[], None] | None:
+        """What it is given."""
+        self._given.acquire()
+        return self._job
 
 
 class LoopThread:
