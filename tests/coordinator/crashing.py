@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Any
 
 import redis
+from redis._parsers import _RESP3Parser  # pyright: ignore[reportPrivateUsage]
 
 
 class Crash(BaseException):
@@ -34,7 +35,8 @@ class _WatchedConnection(redis.Connection):
 
     def __init__(self, *, watched_by: Any, **options: Any) -> None:
         self.client = watched_by
-        super().__init__(**options)
+        # With redis-py's own parser each answer is asked for, and can be looked at.
+        super().__init__(parser_class=_RESP3Parser, **options)
 
     def pack_commands(self, commands: Any) -> Any:
         if threading.current_thread().name == "fleetgraph-coordinator":

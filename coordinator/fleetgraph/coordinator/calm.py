@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Final
 
@@ -34,10 +32,19 @@ class Calm:
         """Redis could not be reached."""
         self._since = time.monotonic()
 
-    @contextmanager
-    def asking(self) -> Generator[None]:
-        """While Redis is asked something that it answers at once."""
-        began = time.monotonic()
-        yield
-        if time.monotonic() - began >= SLOW * self._lease:
-            self.failed()
+    def asking(self) -> _Asking:
+        """A context: while Redis is asked something that it answers at once."""
+        return _Asking(self, SLOW * self._lease)
+
+
+class _Asking:
+    def __init__(self, calm: Calm, slow: float) -> None:
+        self._calm = calm
+        self._slow = slow
+
+    def __enter__(self) -> None:
+        self._began = time.monotonic()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None and time.monotonic() - self._began >= self._slow:
+            self._calm.failed()

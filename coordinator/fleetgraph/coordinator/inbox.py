@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from fleetgraph.wire.calling import Call, command, results_of
-from fleetgraph.wire.exchange import Line, receive, send
+from fleetgraph.wire.exchange import Line, receive, receive_all, send
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -51,7 +51,7 @@ class Inbox:
             # A move from the head to the head leaves it where it is.
             head = ("BLMOVE", self.key, self.key, "LEFT", "LEFT", seconds)
             send(self._line.connection, [*(call.words for call in calls), head])
-            answers = [receive(self._line.connection) for _ in calls]
+            answers = receive_all(self._line.connection, len(calls))
             self.awaits = True
             if answers[-1]:
                 self._answer()  # at once, since there are some; they may be gone when scripts had to be sent again

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from random import Random
 from uuid import UUID, uuid4
 
 _source: ContextVar[Random | None] = ContextVar("fleetgraph_source", default=None)
 
 
-@contextmanager
-def drawing_from(source: Random | None) -> Generator[None]:
-    """While this holds, `new_uuid` draws from `source`, which a seed can bring back to where it was."""
-    token = _source.set(source)
-    try:
-        yield
-    finally:
-        _source.reset(token)
+class drawing_from:
+    """A context: while it holds, `new_uuid` draws from `source`, which a seed can bring back to where it was."""
+
+    __slots__ = ("_source", "_token")
+
+    _token: Token[Random | None]
+
+    def __init__(self, source: Random | None) -> None:
+        self._source = source
+
+    def __enter__(self) -> None:
+        self._token = _source.set(self._source)
+
+    def __exit__(self, *_: object) -> None:
+        _source.reset(self._token)
 
 
 def new_uuid() -> UUID:

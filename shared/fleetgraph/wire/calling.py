@@ -171,7 +171,7 @@ def script_names() -> dict[str, str]:
 
 @cache
 def _script(name: str) -> str:
-    """A script's text, with the key templates on top and the parts it uses in their places."""
+    """A script's text, with the key templates it uses on top and the parts it uses in their places."""
     folder = files("fleetgraph.wire") / "scripts"
     text = (folder / f"{name}.lua").read_text("utf-8")
     body = re.sub(
@@ -180,7 +180,8 @@ def _script(name: str) -> str:
         text,
         flags=re.MULTILINE,
     )
-    table = ", ".join(f"{name} = '{template}'" for name, template in _TEMPLATES.items())
+    used = sorted(set(re.findall(r"\bkey\.(\w+)", body)))  # the table is made whenever the script runs
+    table = ", ".join(f"{name} = '{_TEMPLATES[name]}'" for name in used)
     return f"local key = {{ {table} }}\n{body}"
 
 
@@ -194,6 +195,7 @@ def script(name: str, script_keys: Sequence[str], args: Sequence[Value], parse: 
     return Call(("EVALSHA", _sha(name), len(script_keys), *script_keys, *args), parse)
 
 
+@cache
 def seconds(span: timedelta) -> int:
     """A span as Redis takes it, where 0 would mean at once."""
     return max(1, int(span.total_seconds()))

@@ -1,6 +1,7 @@
 """Round trips on the paths that every task takes: commands sent in one go, and answers as Redis gives them.
 
-A redis-py connection does this as well as a redis-py client, which spends more time on each command than Redis does.
+A redis-py connection does this as well as a redis-py client, which spends more time on each command than Redis does. So
+does the connection on each answer: of what has come with the one before, answers are taken from where it reads them.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import ResponseError
+import hiredis
+from redis.exceptions import ConnectionError, ResponseError
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -84,7 +86,7 @@ def ask(connection: Any, commands: Sequence[Words]) -> list[Any]:
         redis.RedisError: The connection failed: nobody knows which of them ran.
     """
     send(connection, commands)
-    return [receive(connection) for _ in commands]
+    return receive_all(connection, len(commands))
 
 
 def send(connection: Any, commands: Sequence[Words]) -> None:
@@ -106,3 +108,32 @@ def receive(connection: Any) -> Any:
         return connection.read_response()
     except ResponseError as error:
         return error
+
+
+def receive_all(connection: Any, count: int) -> list[Any]:
+    """The next answers, as `receive` gives them.
+
+    Raises:
+        redis.RedisError: The connection failed.
+    """
+    answers: list[Any] = []
+    while len(answers) < count:
+        answers.append(receive(connection))
+        if len(answers) < count:
+            _take_what_has_come(connection, answers, count)
+    return answers
+
+
+def _take_what_has_come(connection: Any, answers: list[Any], count: int) -> None:
+    """Add answers that have been read from the socket already, if they can be told to be that, until there are `count`."""
+    reader = getattr(getattr(connection, "_parser", None), "_reader", None)
+    if not isinstance(reader, hiredis.Reader):
+        return
+    while len(answers) < count:
+        answer: Any = reader.gets()
+        if type(answer) is object:  # what redis-py lets it say when there is no more
+            return
+        if isinstance(answer, ConnectionError):
+            raise answer
+        if type(answer) is list or not isinstance(answer, list):  # another list is a push that nobody asked for
+            answers.append(answer)
