@@ -14,7 +14,7 @@ from fleetgraph.errors import DecodeError, FleetError, ValueLost
 from fleetgraph.wire import keys
 from fleetgraph.wire.codec import Codec
 from fleetgraph.wire.encryption import Cipher
-from fleetgraph.wire.values import Reference, about
+from fleetgraph.wire.values import Reference, about, digest
 from fleetgraph.worker import values as module
 from fleetgraph.worker.values import ValueCache
 
@@ -73,6 +73,38 @@ def test_of_a_value_that_has_grown_only_that_is_fetched(shop: Shop) -> None:
     assert shop.get("1-1", 2) == ["a", 1, 2]
     assert shop.get("1-1", 4) == ["a", 1, 2, 3, 4]
     assert shop.asked == [["1-1"], ["1-1.1", "1-1.2"], ["1-1.3", "1-1.4"]]
+
+
+@pytest.mark.parametrize("added", [[2, "two"], [3]])
+def test_what_the_worker_has_written_itself_is_not_fetched(added: list[Any]) -> None:
+    shop = Shop()
+    shop.put("1-1", ["a"])
+    assert shop.get("1-1") == ["a"]
+    written = [2, "two"]
+    shop.cache.wrote(RUN, [("log", written), ("other", [1])], {"log": Reference("1-1", 0)})
+    written.append("after that")
+    data = shop.codec.encode(added)
+    shop.put("1-1.1", added)
+
+    seen = shop.cache.value(RUN, "log", Reference("1-1", 1, digest(data)))
+    assert seen == ["a", *added]
+    assert shop.asked == [["1-1"]] + ([] if added == [2, "two"] else [["1-1.1"]])
+    assert shop.get("1-1", 1) == seen  # once more, for another task
+    shop.client.close()
+
+
+def test_what_it_has_written_before_something_else_was_added_is_forgotten() -> None:
+    shop = Shop()
+    shop.put("1-1", [0])
+    shop.get("1-1")
+    shop.cache.wrote(RUN, [("log", [2])], {"log": Reference("1-1", 0)})
+    for number in (1, 2):
+        shop.put(f"1-1.{number}", [number])
+
+    data = shop.codec.encode([2])
+    assert shop.cache.value(RUN, "log", Reference("1-1", 2, digest(data))) == [0, 1, 2]
+    assert shop.asked == [["1-1"], ["1-1.1", "1-1.2"]]
+    shop.client.close()
 
 
 def test_who_has_missed_too_much_fetches_it_as_it_is_now(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,8 @@ from fleetgraph.wire.values import (
     Reference,
     about,
     bit_field,
+    digest,
+    is_surely_small,
     may_be_large,
     piece_field,
 )
@@ -37,12 +39,19 @@ class _Stored:
     items: int
     """Of a list, how many it has; else 0."""
     growths: int = 0
+    digest: bytes = b""
+    """See `Reference`."""
     lengths: dict[int, int] = field(default_factory=dict[int, int])
     """How many items the list had after so many growths, where a piece that covers several may begin."""
     fields: dict[str, None] = field(default_factory=dict[str, None])
     """Those that hold it."""
     replaced: list[str] = field(default_factory=list[str])
     """Fields that it no longer needs, since one holds all of theirs; workers that know it already still read them."""
+
+    @property
+    def reference(self) -> Reference:
+        """What tasks are given of it."""
+        return Reference(self.name, self.growths, self.digest)
 
 
 @dataclass(slots=True)
@@ -110,6 +119,8 @@ class Shelf:
         current: dict[str, tuple[Any, Reference | None]] = {}
         for shown, names in ((values, given.input), (task.snapshot or {}, given.seen)):
             for name, value in shown.items():
+                if is_surely_small(value):
+                    continue
                 if (channel := state.channels.get(name)) is None or not channel.is_available():
                     continue
                 if name not in current:
@@ -136,7 +147,7 @@ class Shelf:
         stored = self._known.get(line)
         items = len(cast("list[Any]", value)) if type(value) is list else 0
         if stored is not None and stored.items == items:
-            return Reference(stored.name, stored.growths) if stored.name else None
+            return stored.reference if stored.name else None
         try:
             if stored is not None and stored.name:
                 self._grow(stored, cast("list[Any]", value))
@@ -144,7 +155,7 @@ class Shelf:
                 stored = self._store(line, value, items, epoch, LARGE_BYTES if stored is None else GROWING_BYTES)
         except EncodeError:
             return None  # whoever encodes the task's message is told the same, and where in the task it is
-        return Reference(stored.name, stored.growths) if stored.name else None
+        return stored.reference if stored.name else None
 
     def _store(self, line: Line, value: Any, items: int, epoch: int, limit: int) -> _Stored:
         name = f"{epoch}-{self._count + 1}"
@@ -177,6 +188,7 @@ class Shelf:
         for name in stored.replaced:
             stored.fields.pop(name, None)
         stored.growths, stored.items = number, len(value)
+        stored.digest = b"" if self._codec.encrypts else digest(new[bit])
         stored.lengths[number] = len(value)
 
     def _put(self, stored: _Stored, name: str, data: bytes) -> None:

@@ -125,7 +125,7 @@ def receive_all(connection: Any, count: int) -> list[Any]:
 
 
 def _take_what_has_come(connection: Any, answers: list[Any], count: int) -> None:
-    """Add answers that have been read from the socket already, if they can be told to be that, until there are `count`."""
+    """Add answers that have been read from the socket already, if that can be told, until there are `count`."""
     reader = getattr(getattr(connection, "_parser", None), "_reader", None)
     if not isinstance(reader, hiredis.Reader):
         return

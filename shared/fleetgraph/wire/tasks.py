@@ -21,8 +21,8 @@ A task message's `more` holds, where they apply:
     call         the reference of the function to be run, instead of a node
     failed       what an error handler is told: the node, what it raised
     timeout      seconds for the attempt, and without progress; what counts as progress
-    kept, seen   which values of `input`, and of `snapshot`, are stored: channel → name, growths (see `wire.values`).
-                 `input` has nil in their places
+    kept, seen   which values of `input`, and of `snapshot`, are stored: channel → name, growths, digest (see
+                 `wire.values.Reference`). `input` has nil in their places
 """
 
 from __future__ import annotations
@@ -154,6 +154,13 @@ def _more(task: Task, facts: RunFacts, resumable: bool) -> dict[str, Any]:
     if timeout is not None:
         more["timeout"] = [timeout.run_timeout, timeout.idle_timeout, timeout.refresh_on]
     return more
+
+
+def named_values(message: TaskMessage) -> dict[str, Reference]:
+    """The values of the state that a message only names, by channel."""
+    more = message.more
+    named: dict[str, Any] = {**(more.get("kept") or {}), **(more.get("seen") or {})}
+    return {channel: Reference(*reference) for channel, reference in named.items()}
 
 
 def completed(message: TaskMessage, value: Callable[[str, Reference], Any]) -> TaskMessage:

@@ -10,6 +10,7 @@ way.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from hashlib import blake2b
 from itertools import chain
 from typing import Any, Final, NamedTuple, cast
 
@@ -34,6 +35,8 @@ class Reference(NamedTuple):
     name: str
     growths: int
     """How often it has grown since it was first stored: 0 for what is no list."""
+    digest: bytes = b""
+    """That of what was added last, so that who has just written that need not fetch it; empty if it is encrypted."""
 
     def bits_since(self, growths: int) -> list[str]:
         """The fields that hold what it has grown by since it had grown so often. Old ones are removed some time."""
@@ -53,6 +56,11 @@ def piece_field(name: str, number: int) -> str:
 def bit_field(name: str, number: int) -> str:
     """The field that holds what a value has grown by the `number`th time, for those who know what it was before."""
     return f"{piece_field(name, number)}{'+' if span(number) > 1 else ''}"
+
+
+def digest(data: bytes) -> bytes:
+    """By which a worker recognizes what it has written itself."""
+    return blake2b(data, digest_size=16).digest()
 
 
 def about(run: str, field: str) -> str:
@@ -95,6 +103,12 @@ def fetch(run: str, fields: Collection[str]) -> Call[list[bytes | None]]:
 _CONTAINERS: Final = frozenset({list, tuple, set, frozenset})
 _SMALL: Final = frozenset({int, float, bool, type(None)})
 _BUILT_IN: Final = (str, bytes, bytearray, dict, list, tuple, set, frozenset)
+
+
+def is_surely_small(value: Any) -> bool:
+    """Whether one look tells that an encoded value has less than `LARGE_BYTES`."""
+    kind = cast("type[Any]", type(value))
+    return kind in _SMALL or ((kind is str or kind is bytes) and 4 * len(value) < LARGE_BYTES)
 
 
 def may_be_large(value: Any, limit: int = LARGE_BYTES) -> bool:

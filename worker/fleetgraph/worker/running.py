@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,8 +19,9 @@ from fleetgraph.pregel.task import Task, Write
 from fleetgraph.types import TimeoutPolicy
 from fleetgraph.wire.codec import Codec
 from fleetgraph.wire.messages import Outcome
-from fleetgraph.wire.tasks import completed, from_message
+from fleetgraph.wire.tasks import completed, from_message, named_values
 from fleetgraph.wire.transitions import Route
+from fleetgraph.wire.values import Reference
 from fleetgraph.worker.emitter import TaskEmitter
 from fleetgraph.worker.host import Ask, WorkerHost
 from fleetgraph.worker.publisher import Publisher, Sender
@@ -49,6 +50,8 @@ class Attempt:
     host: WorkerHost
     asynchronous: bool
     """Whether what can be run in either way is to run on an event loop."""
+    references: Mapping[str, Reference]
+    """By channel, the values of its state that its message only named."""
 
     @property
     def is_async(self) -> bool:
@@ -124,15 +127,20 @@ class Runner:
             TaskEmitter(self._publisher, sender, task, message.attempt, self._codec),
             host,
             message.more.get("async", False),
+            named_values(message),
         )
 
-    def succeeded(self, route: Route, node: str, writes: list[Write]) -> Result:
-        """The result of an attempt that produced `writes`; a failure if they can't travel."""
+    def succeeded(self, route: Route, attempt: Attempt) -> Result:
+        """The result of an attempt that ended well; a failure if what it wrote can't travel."""
+        writes = attempt.task.writes
         outcome = Outcome(route.run, route.task, route.attempt, self._worker, writes, None)
         try:
-            return Result(self._codec.encode_outcome(outcome, node), None)
+            encoded = self._codec.encode_outcome(outcome, attempt.task.name)
         except Exception as error:
             return self.failed(route, error)
+        if attempt.references and not self._codec.encrypts:
+            self._values.wrote(route.run, writes, attempt.references)
+        return Result(encoded, None)
 
     def failed(self, route: Route, error: BaseException, task: Task | None = None) -> Result:
         """The result of an attempt that raised `error`, or of one that could not even begin.

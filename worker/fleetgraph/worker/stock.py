@@ -147,12 +147,15 @@ class _Run:
             self._asking = Asking(self._client, self._claim.job, registry, self._publisher, self._crashed)
             ask = partial(self._asking.ask, self._route, self)
             attempt = self._runner.prepare(message, self.sender, ask, self._limit, lambda _: None)
-            writes = asyncio.run(self._arun(attempt)) if attempt.is_async else self._call.run(attempt.run)
+            if attempt.is_async:
+                asyncio.run(self._arun(attempt))
+            else:
+                self._call.run(attempt.run)
         except BaseException as error:
             self.left = isinstance(error, GraphMismatch) and attempt is None
             self._result = self._runner.failed(self._route, error, attempt and attempt.task)
             return error
-        self._result = self._runner.succeeded(self._route, attempt.task.name, writes)
+        self._result = self._runner.succeeded(self._route, attempt)
         return None
 
     def _runner_of(self, registry: GraphRegistry) -> Runner:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import redis
@@ -13,7 +13,7 @@ from fleetgraph.errors import FleetError, ValueLost
 from fleetgraph.wire.calling import execute
 from fleetgraph.wire.codec import Codec
 from fleetgraph.wire.outages import Backoff, persistently
-from fleetgraph.wire.values import Pieces, Reference, about, fetch
+from fleetgraph.wire.values import Pieces, Reference, about, digest, fetch
 
 CACHE_BYTES: Final = 256 << 20
 """Of encoded values that a worker keeps: those of the largest states it is likely to have tasks of at one time."""
@@ -28,6 +28,13 @@ class _Kept:
     def __init__(self) -> None:
         self.fetching = threading.Lock()
         self.pieces = Pieces()
+        self.written = b""
+        """What a task of this worker has added to it, as far as that is known: probably what it grows by next."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes up."""
+        return self.pieces.size + len(self.written)
 
 
 class ValueCache:
@@ -70,11 +77,32 @@ class ValueCache:
             pieces = kept.pieces
             if pieces.growths > reference.growths:  # a task of an earlier superstep, that has been given out again
                 pieces = Pieces()
+            if pieces is kept.pieces and 0 <= pieces.growths == reference.growths - 1 and kept.written:
+                written, kept.written = kept.written, b""
+                if digest(written) == reference.digest:
+                    pieces.add(reference.growths, [(reference.bits_since(pieces.growths)[0], written)])
             if pieces.growths < reference.growths and not self._follow(pieces, run, reference):
                 self._fetch(pieces, run, channel, reference)
             if pieces is kept.pieces:
-                self._account(key, pieces.size)
+                self._account(key, kept.size)
             return pieces.decoded(lambda data, field: self._codec.decode(data, about=about(run, field)))
+
+    def wrote(self, run: str, writes: Iterable[tuple[str, Any]], references: Mapping[str, Reference]) -> None:
+        """Keep what a task has written to channels that grow: it need not be fetched if it is all that they grow by.
+
+        Args:
+            run: The task's run.
+            writes: (channel, value)s, which can be encoded.
+            references: What the message of the task named, by channel.
+        """
+        for channel, value in writes:
+            if type(value) is not list:
+                continue
+            reference = references.get(channel)
+            key = run, "" if reference is None else reference.name
+            if (kept := self._kept.get(key)) is not None:
+                kept.written = self._codec.encode(value)
+                self._account(key, kept.size)
 
     def _follow(self, pieces: Pieces, run: str, reference: Reference) -> bool:
         """Fetch what a value has grown by, if that is all there in small pieces."""

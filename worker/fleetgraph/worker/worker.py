@@ -612,13 +612,13 @@ class FleetWorker(BaseWorker):
                 self._code.take_back()
             return
         route = task.claim.route
-        node = "" if attempt is None else attempt.task.name
         if route is None or attempt is None or error is not None:
             error = error or FleetError("no task")
             task.result = self._failed(route, error, attempt and attempt.task)
         else:
-            task.result = self._runner.succeeded(route, node, attempt.task.writes)
+            task.result = self._runner.succeeded(route, attempt)
         if task.result.failure is not None and not task.lost:
+            node = "" if attempt is None else attempt.task.name
             logger.info("job %s failed: %r", task.claim.job, error, extra=log_fields("task-failed", route, node=node))
         self._publisher.finish(task)
 
