@@ -99,6 +99,8 @@ class Coordinator:
         self._service = service
         self._inbox = Inbox(client, keys.inbox(self.id))
         self._runs: dict[str, Run] = {}
+        self._sleepers: dict[str, Run] = {}
+        """Those of them that want to be woken at some time."""
         self._wanted: deque[tuple[str, Run]] = deque()
         self._stopping = False
         self._thread: threading.Thread | None = None
@@ -411,37 +413,45 @@ class Coordinator:
         return self._settled(run, run.asked(request), Told(run.id, run.epoch) if request.kind in _NOTED else Told())
 
     def _wake_runs(self) -> list[_Sent]:
+        if not self._sleepers:
+            return []
         now = time.monotonic()
-        due = [run for run in self._runs.values() if (when := run.next_wake) is not None and when <= now]
+        due = [run for run in self._sleepers.values() if (when := run.next_wake) is not None and when <= now]
         return [call for run in due for call in self._settled(run, run.wake(now))]
 
     def _seconds_to_wait(self) -> float:
-        wakes = [when for run in self._runs.values() if (when := run.next_wake) is not None]
+        wakes = [when for run in self._sleepers.values() if (when := run.next_wake) is not None]
         return min([POLL_SECONDS, *(max(0.001, when - time.monotonic()) for when in wakes)])
 
     def _handle_wanted(self) -> list[_Sent]:
         calls: list[_Sent] = []
+        new: list[Run] = []
         while self._wanted:
             what, run = self._wanted.popleft()
             if what == "begin":
-                calls += self._begin(run)
+                new.append(run)
             else:
+                calls += self._begin(new)
+                new = []
                 calls += self._settled(run, run.cancel())
-        return calls
+        return [*calls, *self._begin(new)]
 
-    def _begin(self, run: Run) -> list[_Sent]:
-        known = run.id in self._runs
-        if not known:
-            self._runs[run.id] = run
-        self._opening.discard(run.id)
-        if known:
-            return []
-        run.load()
-        if run.survives:
-            # Before the run writes to its thread: whoever begins it anew must not take that for what was there.
-            self._settled(run, [])
+    def _begin(self, runs: Sequence[Run]) -> list[_Sent]:
+        new: list[Run] = []
+        for run in runs:
+            if run.id not in self._runs:
+                self._runs[run.id] = run
+                new.append(run)
+                run.load()
+                self._beat_if_due()
+            self._opening.discard(run.id)
+        surviving = [run for run in new if run.survives]
+        if surviving:
+            # Before they write to their threads: whoever begins one anew must not take that for what was there.
+            for run in surviving:
+                self._settled(run, [])
             self._note()
-        return self._settled(run, run.begin())
+        return [call for run in new for call in self._settled(run, run.begin())]
 
     def _settled(self, run: Run, calls: list[Call[Any]], told: Told | None = None) -> list[_Sent]:
         """What a run says, after it was told something; notes what it was told."""
@@ -452,6 +462,10 @@ class Coordinator:
         self._told += [Told(run.id, run.epoch, note) for note in about]
         if run.ended:
             self._runs.pop(run.id, None)
+        if run.next_wake is None or run.ended:
+            self._sleepers.pop(run.id, None)
+        else:
+            self._sleepers[run.id] = run
         return [(run, call) for call in calls]
 
     def _queues(self) -> set[str]:
@@ -560,6 +574,7 @@ class Coordinator:
         logger.warning("coordinator %s: another has taken over run %s", self.id, run.id)
         run.supersede()
         self._runs.pop(run.id, None)
+        self._sleepers.pop(run.id, None)
 
     def _recall(self) -> list[_Sent]:
         """Go on with runs that this coordinator holds, but does not know yet."""
@@ -620,7 +635,7 @@ class Coordinator:
             return [(None, closing(recalled, self.id, codec, RunStatus.ERROR, error))]
         run.epoch = recalled.epoch
         if len(recalled.journal) == 1:
-            return self._begin(run)
+            return self._begin([run])
         self._runs[run.id] = run
         return self._settled(run, run.recover(recalled, reported.get(run.id, set())))
 

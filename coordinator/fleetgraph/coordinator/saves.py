@@ -19,7 +19,7 @@ _PLACE: Final = ("host", "port", "path", "db", "username")
 R = TypeVar("R")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Save(Call[Any]):
     """A command of a saver's."""
 

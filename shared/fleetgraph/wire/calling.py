@@ -37,7 +37,7 @@ _LOADINGS = 3
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # a frozen one takes several times as long to make, and every task makes many
 class Call(Generic[T]):
     """One command, ready to be sent."""
 

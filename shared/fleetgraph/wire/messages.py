@@ -20,7 +20,7 @@ class GraphRef:
     """Hash of the graph's shape; a worker whose graph has another one refuses the task."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # every task makes some of these, and frozen ones take several times as long to make
 class TaskMessage:
     """Coordinator → worker: run this task. Travels as the only argument of the RQ job."""
 
@@ -50,7 +50,7 @@ class TaskMessage:
     """What most tasks do without: see `wire.tasks`."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Outcome:
     """Worker → coordinator: what became of one attempt of a task. Travels through the coordinator's inbox."""
 

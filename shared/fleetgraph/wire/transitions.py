@@ -97,7 +97,7 @@ class Events(NamedTuple):
     message_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Dispatch:
     """One attempt of a task, to be put into the queue."""
 
@@ -189,7 +189,7 @@ def publish_from_task(run: str, route: Route, items: Sequence[Events], *, start:
     return _publish(run, route.task, route.attempt, route.sender, start, items)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Publication(Call[int | Refusal]):
     """The call that publishes events, with what it was made of."""
 
