@@ -135,7 +135,7 @@ def test_time_without_redis_does_not_count(service: Service, order: Order) -> No
     """Readers come back when Redis does: nobody is taken for gone before they could."""
     run = order()
     run.leave()
-    calm = service.coordinator._calm  # pyright: ignore[reportPrivateUsage]
+    calm = service.coordinator._link.calm  # pyright: ignore[reportPrivateUsage]
     left = time.monotonic()
     while time.monotonic() - left < GRACE + 2:
         calm.failed()  # Redis was away, just now

@@ -13,19 +13,20 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from enum import StrEnum
+from functools import partial
 from typing import Any, Final
 from uuid import uuid4
 
 from redis import Redis
 from redis.exceptions import NoPermissionError, RedisError
 
-from fleetgraph.coordinator.calm import Calm
 from fleetgraph.coordinator.coalescing import coalesced
 from fleetgraph.coordinator.inbox import Inbox
 from fleetgraph.coordinator.journal import decode_order
+from fleetgraph.coordinator.link import Link
 from fleetgraph.coordinator.readers import WHY, ReaderWatch
 from fleetgraph.coordinator.run import Limits, Run, closing
 from fleetgraph.coordinator.saves import SKIPPED, Save, Saves
@@ -35,9 +36,9 @@ from fleetgraph.graph.compiled import Asked, CompiledGraph
 from fleetgraph.lookup import GraphRegistry
 from fleetgraph.pregel.run import RunRequest
 from fleetgraph.wire import keys
-from fleetgraph.wire.calling import Call, command, execute, execute_all, try_all
+from fleetgraph.wire.calling import Call, command, execute, execute_all
 from fleetgraph.wire.messages import GraphRef, Order
-from fleetgraph.wire.outages import Backoff, is_out_of_memory, is_refusal, will_pass
+from fleetgraph.wire.outages import is_out_of_memory
 from fleetgraph.wire.ownership import Opened, Opening, Recalled, Told, advance, hold, recall, retire, take
 from fleetgraph.wire.requests import CALL, DRAIN, RESUME, decode_request, is_request
 from fleetgraph.wire.tasks import decode_outcome
@@ -50,9 +51,6 @@ POLL_SECONDS: Final = 1
 
 RECALLED_AT_ONCE: Final = 50
 """Runs that are gone on with in one go, after a takeover: in between it shows that it lives, and does other things."""
-
-REPETITIONS: Final = 3
-"""How often calls are sent again of which one came too early, before what it waits for is taken for lost."""
 
 _WAKE: Final = b""
 """A message that only says: look at what this process wants done."""
@@ -107,8 +105,7 @@ class Coordinator:
         self._failure: BaseException | None = None
         self._lock = threading.Lock()
         self._pid = os.getpid()
-        self._backoff = Backoff(f"coordinator {self.id}")
-        self._calm = Calm(LEASE)
+        self._link = Link(client, self.id, lambda: self._stopping)
         self._saves = Saves[Run](client)
         self._leftover: list[_Sent] = []
         self._term = b""
@@ -359,15 +356,9 @@ class Coordinator:
         """Wait for a message, if Redis has been asked to wait for one; else ask it, and look what there is."""
         if not self._inbox.awaits:
             return self._send([])
-        try:
-            with self._calm.asking():
-                return self._inbox.wait()
-        except RedisError as error:
-            if not will_pass(error):
-                raise
-            self._calm.failed()
-            time.sleep(self._backoff.failed(error))  # nothing to wait for but Redis itself
-            return self._send([])  # looking is allowed where a move is refused: in a Redis that is full
+        messages = self._link.once(self._inbox.wait)
+        # Looking is allowed where a move is refused: in a Redis that is full.
+        return self._send([]) if messages is None else messages
 
     def _handle(self, message: bytes) -> list[_Sent]:
         if message == _WAKE:
@@ -474,11 +465,10 @@ class Coordinator:
         return queues if self._service is None else queues | {self._service}
 
     def _find_lost(self) -> list[_Sent]:
-        if not self._calm:
+        if not self._link.calm:
             return []  # nobody could show signs of life
         sent: list[_Sent] = []
-        asked: list[_Sent] = [(None, lost(queue, lease=LEASE)) for queue in self._queues()]
-        for routes in (self._retrying(asked) if asked else None) or ():
+        for routes in self._link.make([lost(queue, lease=LEASE) for queue in self._queues()]) or ():
             if isinstance(routes, Exception):
                 logger.warning("coordinator %s: could not look for lost tasks: %s", self.id, routes)
                 continue
@@ -491,9 +481,8 @@ class Coordinator:
         """Cancel runs that need readers, and have had none for a while."""
         wanted = [run.id for run in self._runs.values() if run.needs_reader]
         wanted += [run_id for run_id, needs_reader in list(self._in_line.items()) if needs_reader]
-        asked: list[_Sent] = [(None, call) for call in self._readers.ask(wanted)]
-        answers = self._retrying(asked) if asked else []
-        if answers is None or not self._calm:
+        answers = self._link.make(self._readers.ask(wanted))
+        if answers is None or not self._link.calm:
             self._readers.forget()
             return []
         self._readers.judge(answers)
@@ -528,7 +517,7 @@ class Coordinator:
 
     def _beat(self) -> None:
         """Show that it lives; take over what others have left behind; drop what others have taken."""
-        results = self._retrying([(None, self._hold())])
+        results = self._link.make([self._hold()])
         if results is None:
             return
         first, self._beaten = self._beaten == 0, time.monotonic()
@@ -539,13 +528,13 @@ class Coordinator:
         self._term = held.term
         if not held.unbroken and not first:
             self._drop_what_others_have()
-        if self._calm:  # else nobody could have shown that it lives
+        if self._link.calm:  # else nobody could have shown that it lives
             for dead in held.expired:
                 self._take_over(dead)
 
     def _take_over(self, dead: str) -> None:
         graphs = self.registry.fingerprints if self._service is not None else {}
-        taken = self._retrying([(None, take(dead, self.id, graphs, clients=self._service is not None))])
+        taken = self._link.make([take(dead, self.id, graphs, clients=self._service is not None)])
         if taken is None:
             return
         if isinstance(taken[0], Exception):
@@ -565,8 +554,8 @@ class Coordinator:
 
     def _drop_what_others_have(self) -> None:
         runs = list(self._runs.values())
-        calls: list[_Sent] = [(run, command("HMGET", keys.run(run.id), "coordinator", "epoch")) for run in runs]
-        for run, answer in zip(runs, (self._retrying(calls) if calls else None) or (), strict=False):
+        answers = self._link.make([command("HMGET", keys.run(run.id), "coordinator", "epoch") for run in runs])
+        for run, answer in zip(runs, answers or (), strict=False):
             if not isinstance(answer, Exception) and answer[0] is not None and answer[0].decode() != self.id:
                 self._superseded(run)
 
@@ -583,9 +572,9 @@ class Coordinator:
         self._to_recall = dict.fromkeys(later)
         if not wanted:
             return []
-        asked: list[_Sent] = [(None, recall(run_id, self.id)) for run_id in wanted]
+        asked: list[Call[Any]] = [recall(run_id, self.id) for run_id in wanted]
         # Behind them, so that what comes in between is seen twice and not missed.
-        answers = self._retrying([*asked, (None, command("LRANGE", self._inbox.key, 0, -1))])
+        answers = self._link.make([*asked, command("LRANGE", self._inbox.key, 0, -1)])
         if answers is None:
             return []
         *found, inbox = answers
@@ -648,7 +637,11 @@ class Coordinator:
         calls: list[_Sent] = [*saving, *advancing, *coalesced(sent)]
         self._read_in = self._term
         seconds = self._seconds_to_wait()
-        results = self._retrying(calls, lambda calls: self._inbox.exchange(calls, seconds))
+        results = self._link.make(
+            [call for _, call in calls],
+            lambda calls: self._inbox.exchange(calls, seconds),
+            partial(self._without_others, calls),
+        )
         if results is None:
             return []
         arrived = results.pop()
@@ -664,7 +657,7 @@ class Coordinator:
         while lapsed:
             saving = self._saves.take()
             calls: list[_Sent] = [*saving, *self._advance(saving=bool(saving))]
-            results = self._retrying(calls)
+            results = self._link.make([call for _, call in calls], again=partial(self._without_others, calls))
             if results is None:
                 return
             lapsed = len(results) > len(saving) and self._has_lapsed(results[-1])
@@ -726,48 +719,14 @@ class Coordinator:
 
     def _bear(self, error: Exception) -> bool:
         """Wait a moment while a saver or a store is out of reach; tells whether to try again."""
-        if self._stopping:
+        if not self._link.bear(error):
             return False
-        time.sleep(self._backoff.failed(error))  # nothing to wait for but Redis itself
         self._beat_if_due()
         return True
 
-    def _retrying(
-        self, sent: list[_Sent], exchange: Callable[[list[Call[Any]]], list[Any]] | None = None
-    ) -> list[Any] | None:
-        """Send calls; while Redis is away again and again, each of which may be sent twice without harm.
-
-        None if the coordinator is to stop before Redis is back.
-        """
-        again = REPETITIONS
-        while True:
-            try:
-                with self._calm.asking():
-                    calls = [call for _, call in sent]
-                    results = try_all(self._client, calls) if exchange is None else exchange(calls)
-            except RedisError as error:
-                if not will_pass(error):
-                    raise
-                if self._stopping:
-                    return None
-                self._calm.failed()
-                time.sleep(self._backoff.failed(error))  # nothing to wait for but Redis itself
-                if exchange is not None:
-                    sent = self._without_others(sent)
-            else:
-                refusal = next((one for one in results if isinstance(one, Exception) and is_refusal(one)), None)
-                if refusal is None and Refusal.INCOMPLETE in results and again:
-                    again -= 1
-                    continue
-                if refusal is None or self._stopping:
-                    self._backoff.worked()
-                    return results
-                time.sleep(self._backoff.failed(refusal))  # it is full, say; what was not refused is only repeated
-
-    def _without_others(self, sent: list[_Sent]) -> list[_Sent]:
-        """The same, without what savers would keep of runs that another has taken over: no epoch guards it."""
+    def _without_others(self, sent: list[_Sent]) -> list[Call[Any]]:
+        """The calls, without what savers would keep of runs that another has taken over: no epoch guards it."""
         self._beat_if_due()
         return [
-            (run, SKIPPED if run is not None and run.superseded and isinstance(call, Save) else call)
-            for run, call in sent
+            SKIPPED if run is not None and run.superseded and isinstance(call, Save) else call for run, call in sent
         ]
