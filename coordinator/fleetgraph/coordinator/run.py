@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 from uuid import uuid4
 
 from fleetgraph.channels.base import MISSING
+from fleetgraph.coordinator.batches import BATCH_BYTES, batches, merged
 from fleetgraph.coordinator.journal import (
     CACHED,
     DRAINED,
@@ -89,9 +90,6 @@ RENEWALS: Final = 3
 """How often the expiry of a silent run is put off while it would take place once, so that a late one does no harm."""
 
 _STEP: Final = "step "
-
-BATCH_BYTES: Final = 64_000_000
-"""Of events or tasks in one call, about, unless one alone is larger: Redis cuts off who sends too much at once."""
 
 ERROR_LENGTH: Final = 500
 """Of the text of an error, as much as a run's record shows."""
@@ -673,7 +671,7 @@ class Run:
     def _publish(self, events: list[Events]) -> list[Call[Any]]:
         if not events:
             return []
-        return [call for batch in _batches(_merged(events)) for call in self._publish_batch(batch)]
+        return [call for batch in batches(merged(events)) for call in self._publish_batch(batch)]
 
     def _publish_batch(self, items: list[Events]) -> list[Call[Any]]:
         start = self._sent
@@ -767,7 +765,7 @@ class Run:
         except EncodeError:  # readers elsewhere get its text; the caller in this process has the error itself
             last = self._event(RUN, End(status.value).payload() | {"error": repr(error)[:ERROR_LENGTH]}, None)
         self._outstanding.clear()
-        *most, items = _batches(_merged([*(events or []), Events(1, last)]))
+        *most, items = batches(merged([*(events or []), Events(1, last)]))
         # The text of an error may tell what the state holds, which is not to be read where that is encrypted.
         text = "" if error is None else type(error).__name__
         if error is not None and not self.codec.encrypts:
@@ -792,36 +790,6 @@ def closing(
 def _listed(names: Any) -> Any:
     """Names as a message holds them: one, or a list."""
     return names if names is None or isinstance(names, str) else list(names)
-
-
-def _merged(events: Iterable[Events]) -> Iterable[Events]:
-    """The same events, those that follow each other without a mark as one item."""
-    number, size, blobs = 0, 0, list[bytes]()
-    for one in events:
-        if number and (one.mark is not Mark.NONE or size + len(one.blob) > BATCH_BYTES):
-            yield Events(number, b"".join(blobs))
-            number, size, blobs = 0, 0, []
-        if one.mark is Mark.NONE:
-            number, size = number + one.number, size + len(one.blob)
-            blobs.append(one.blob)
-        else:
-            yield one
-    if number:
-        yield Events(number, b"".join(blobs))
-
-
-def _batches(items: Iterable[Events]) -> Iterable[list[Events]]:
-    """Items as Redis takes them at once: a few large ones at most."""
-    batch: list[Events] = []
-    size = 0
-    for one in items:
-        if batch and size + len(one.blob) > BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-        batch.append(one)
-        size += len(one.blob)
-    if batch:
-        yield batch
 
 
 def _cached(tasks: list[Task]) -> dict[str, list[Write]]:
