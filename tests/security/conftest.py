@@ -11,7 +11,8 @@ import pytest
 import redis
 
 from fleetgraph.redis_server import RedisServer
-from fleetgraph.wire.acl import CACHE_PREFIX, SAVER_PREFIX, STORE_PREFIX, Role, rules
+from fleetgraph.wire.acl import rules
+from fleetgraph.wire.roles import CACHE_PREFIX, SAVER_PREFIX, STORE_PREFIX, Role
 from tests.client.processes import CoordinatorProcess
 from tests.fleet import gates
 from tests.fleet.processes import Worker, started

@@ -10,7 +10,8 @@ import redis
 
 from fleetgraph.cli import main
 from fleetgraph.redis_server import RedisServer
-from fleetgraph.wire.acl import Role, rules
+from fleetgraph.wire.acl import rules
+from fleetgraph.wire.roles import Role
 
 
 @pytest.fixture(scope="module")

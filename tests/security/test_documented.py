@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from fleetgraph.cli import main
-from fleetgraph.wire.acl import Role, rules
+from fleetgraph.wire.acl import rules
+from fleetgraph.wire.roles import Role
 from tests.test_layout import REPOSITORY
 
 PAGE = (REPOSITORY / "docs/security.md").read_text()

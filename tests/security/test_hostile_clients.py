@@ -13,9 +13,9 @@ import pytest
 from fleetgraph.client import Client
 from fleetgraph.errors import DecodeError, FleetError, FleetgraphError, GraphNotFound
 from fleetgraph.wire import keys
-from fleetgraph.wire.acl import Role
 from fleetgraph.wire.calls import Method, Reply, decode_reply, encode_call
 from fleetgraph.wire.codec import Codec
+from fleetgraph.wire.roles import Role
 from tests.security.conftest import Guarded
 
 pytestmark = pytest.mark.usefixtures("nothing_refused")

@@ -11,9 +11,9 @@ from redis.exceptions import NoPermissionError
 
 from fleetgraph.coordinator.readers import count_readers
 from fleetgraph.wire import calling, keys
-from fleetgraph.wire.acl import CACHE_PREFIX, SAVER_PREFIX, STORE_PREFIX, Role
 from fleetgraph.wire.calling import Call, execute
 from fleetgraph.wire.ownership import advance, close_run, hold, open_run, recall, retire, start_run, take
+from fleetgraph.wire.roles import CACHE_PREFIX, SAVER_PREFIX, STORE_PREFIX, Role
 from fleetgraph.wire.transitions import (
     Claim,
     Counts,

@@ -7,7 +7,8 @@ from importlib.resources import files
 
 import pytest
 
-from fleetgraph.wire.acl import Role, rules
+from fleetgraph.wire.acl import rules
+from fleetgraph.wire.roles import Role
 from tests.security.test_refusals import COORDINATORS_CALLS, WORKERS_CALLS
 
 SCRIPTS = files("fleetgraph.wire") / "scripts"

@@ -12,7 +12,7 @@ from fleetgraph.client import Client
 from fleetgraph.errors import GraphNotFound, RunCancelled
 from fleetgraph.fleet import Fleet
 from fleetgraph.types import Command
-from fleetgraph.wire.acl import Role
+from fleetgraph.wire.roles import Role
 from tests.cli.conftest import run_command
 from tests.fleet import gates
 from tests.fleet.observing import new_key, new_thread

@@ -12,7 +12,7 @@ import pytest
 from fleetgraph.client import Client
 from fleetgraph.redis_server import RedisServer
 from fleetgraph.wire import keys
-from fleetgraph.wire.acl import Role
+from fleetgraph.wire.roles import Role
 from tests.client.processes import CoordinatorProcess
 from tests.fleet import gates
 from tests.fleet.observing import new_key

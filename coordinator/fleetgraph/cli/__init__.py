@@ -12,8 +12,8 @@ from typing import Any
 from fleetgraph.cli.arguments import NOTHING, json_object, json_value, positive
 from fleetgraph.errors import FleetgraphError, RemoteTraceback
 from fleetgraph.types import STREAM_MODES
-from fleetgraph.wire.acl import CACHE_PREFIX, SAVER_PREFIX, STORE_PREFIX, Role, rules
 from fleetgraph.wire.connection import DEFAULT_URL, URL_VARIABLE, url_of_environment
+from fleetgraph.wire.roles import CACHE_PREFIX, SAVER_PREFIX, STORE_PREFIX, Role
 from fleetgraph.wire.transitions import LOG_EVENTS, RETENTION, RunStatus
 
 
@@ -267,6 +267,8 @@ def _add_client(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_acl(options: argparse.Namespace) -> int:
+    from fleetgraph.wire.acl import rules
+
     user = options.user or f"fleetgraph-{options.role}"
     words = rules(
         Role(options.role), savers=options.saver, stores=options.store, caches=options.cache, redis6=options.redis6

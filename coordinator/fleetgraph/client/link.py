@@ -11,8 +11,8 @@ import redis
 
 from fleetgraph.errors import FleetError, FleetgraphError, RedisFull, RedisUnavailable, RemoteTraceback
 from fleetgraph.redis_server import certificate_advice, mask_password
-from fleetgraph.wire.acl import Role, missing_rights
 from fleetgraph.wire.outages import Backoff, is_out_of_memory, will_pass
+from fleetgraph.wire.roles import Role, missing_rights
 
 RETRY_SECONDS: Final = 30.0
 """How long a client that has reached its Redis before tries to reach it again: a restart takes less."""

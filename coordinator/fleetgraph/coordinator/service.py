@@ -20,9 +20,9 @@ from fleetgraph.lookup import GraphRegistry
 from fleetgraph.redis_server import check_server, mask_password
 from fleetgraph.signals import stop_on_signal
 from fleetgraph.wire import keys
-from fleetgraph.wire.acl import Role, missing_rights
 from fleetgraph.wire.connection import connect
 from fleetgraph.wire.outages import will_pass
+from fleetgraph.wire.roles import Role, missing_rights
 
 logger = logging.getLogger(__name__)
 

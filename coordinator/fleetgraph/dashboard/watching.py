@@ -14,8 +14,8 @@ from fleetgraph.dashboard.picture import Picture
 from fleetgraph.dashboard.reading import read_snapshot
 from fleetgraph.errors import RedisUnavailable
 from fleetgraph.wire import keys
-from fleetgraph.wire.acl import Role, missing_rights
 from fleetgraph.wire.outages import will_pass
+from fleetgraph.wire.roles import Role, missing_rights
 
 _REDRAW_SECONDS: Final = 0.25
 """The shortest time between two pictures that only events tell apart."""

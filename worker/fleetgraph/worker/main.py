@@ -14,8 +14,8 @@ from fleetgraph.errors import FleetgraphError
 from fleetgraph.lookup import GraphRegistry
 from fleetgraph.redis_server import check_server
 from fleetgraph.signals import stop_on_signal
-from fleetgraph.wire.acl import Role, missing_rights
 from fleetgraph.wire.connection import connect
+from fleetgraph.wire.roles import Role, missing_rights
 from fleetgraph.wire.transitions import LEASE
 from fleetgraph.worker.worker import FleetWorker
 
