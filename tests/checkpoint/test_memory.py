@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from fleetgraph.checkpoint.memory import InMemorySaver, MemorySaver
+from fleetgraph.types import Send
 from tests.checkpoint.checkpoints import checkpoint, config, found, put
 
 
@@ -48,6 +49,7 @@ def test_any_class_can_be_kept() -> None:
 
 def test_copies_are_deep_whatever_is_in_what() -> None:
     value: dict[str, Any] = {"list": [[1], {"a": [2]}], "tuple": ([3],), "set": {4}, "object": Box([5])}
+    value["send"] = Send("node", {"x": [6]}, timeout=7)
     saver = InMemorySaver()
     put(saver, "a", {"x": value})
     value["list"][0].append(0)
@@ -55,9 +57,12 @@ def test_copies_are_deep_whatever_is_in_what() -> None:
     value["tuple"][0].append(0)
     value["set"].add(0)
     value["object"].items.append(0)
+    value["send"].arg["x"].append(0)
     kept = found(saver).checkpoint["channel_values"]["x"]
-    assert kept["object"].items == [5]
-    assert {**kept, "object": 0} == {"list": [[1], {"a": [2]}], "tuple": ([3],), "set": {4}, "object": 0}
+    assert kept.pop("object").items == [5]
+    send = kept.pop("send")
+    assert (send, send.timeout) == (Send("node", {"x": [6]}), value["send"].timeout)
+    assert kept == {"list": [[1], {"a": [2]}], "tuple": ([3],), "set": {4}}
 
 
 def test_a_value_that_cannot_be_copied_is_named() -> None:

@@ -160,6 +160,7 @@ def by_place(items: list[CheckpointTuple]) -> list[CheckpointTuple]:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.long
 def test_savers_agree(redis_url: str) -> None:
     with RedisSaver(redis_url) as redis, SqliteSaver(":memory:") as sqlite:
 

@@ -23,15 +23,22 @@ from fleetgraph.checkpoint.base import (
     selection,
     write_index,
 )
+from fleetgraph.types import Send
 
 
 class _Saved(NamedTuple):
     head: dict[str, Any]
     """The checkpoint without its values."""
-    filled: tuple[tuple[str, Any], ...]
-    """The (channel, version) pairs that have a value."""
+    channels: tuple[str, ...]
+    """Those that have a value."""
     metadata: dict[str, Any]
     parent_id: str | None
+
+    @property
+    def filled(self) -> list[tuple[str, Any]]:
+        """The (channel, version) pairs that have a value."""
+        versions = self.head["channel_versions"]
+        return [(name, versions[name]) for name in self.channels]
 
 
 class _Written(NamedTuple):
@@ -114,8 +121,8 @@ class InMemorySaver(BaseCheckpointSaver):
         place = place_of(config)
         values, versions = checkpoint["channel_values"], checkpoint["channel_versions"]
         new = {(name, version): _copied(values[name], name) for name, version in new_versions.items() if name in values}
-        filled = tuple((name, versions[name]) for name in values if name in versions)
-        saved = _Saved(_head(checkpoint), filled, _copy(dict(metadata)), place.checkpoint_id)
+        channels = tuple([name for name in values if name in versions])
+        saved = _Saved(_head(checkpoint), channels, _copied_items(metadata), place.checkpoint_id)
         with self._lock:
             namespace = self._namespace(place)
             namespace.values.update(new)
@@ -124,10 +131,10 @@ class InMemorySaver(BaseCheckpointSaver):
 
     def put_writes(self, config: Config, writes: Sequence[Write], task_id: str, task_path: str = "") -> None:
         place = place_of(config)
-        new = [
-            ((task_id, write_index(channel, position)), _Written(task_path, channel, _copied(kept(value), channel)))
-            for position, (channel, value) in enumerate(writes)
-        ]
+        new: list[tuple[tuple[str, int], _Written]] = []
+        for position, (channel, value) in enumerate(writes):
+            copied = value if type(value) in _ATOMS else _copied(kept(value), channel)
+            new.append(((task_id, write_index(channel, position)), _Written(task_path, channel, copied)))
         with self._lock:
             saved = self._namespace(place).writes.setdefault(config["configurable"]["checkpoint_id"], {})
             for key, written in new:
@@ -178,7 +185,11 @@ class InMemorySaver(BaseCheckpointSaver):
                         namespace.drop_unused_values()
 
     def _namespace(self, place: Place) -> _Namespace:
-        return self._threads.setdefault(place.thread, {}).setdefault(place.ns, _Namespace())
+        namespaces = self._threads.setdefault(place.thread, {})
+        namespace = namespaces.get(place.ns)
+        if namespace is None:
+            namespace = namespaces[place.ns] = _Namespace()
+        return namespace
 
     # Nothing here waits for anything: no thread is needed.
 
@@ -226,7 +237,8 @@ MemorySaver = InMemorySaver
 
 def _tuple(place: Place, namespace: _Namespace) -> CheckpointTuple:
     saved = namespace.checkpoints[place.checkpoint_id or ""]
-    if lost := [key[0] for key in saved.filled if key not in namespace.values]:
+    filled = saved.filled
+    if lost := [key[0] for key in filled if key not in namespace.values]:
         raise CheckpointLost(place.thread, place.ns, place.checkpoint_id or "", lost)
     writes = sorted(
         (written.path, task_id, index, written)
@@ -236,9 +248,9 @@ def _tuple(place: Place, namespace: _Namespace) -> CheckpointTuple:
         config=place.config,
         checkpoint={
             **_head(saved.head),
-            "channel_values": {key[0]: _copied(namespace.values[key], key[0]) for key in saved.filled},
+            "channel_values": {key[0]: _copied(namespace.values[key], key[0]) for key in filled},
         },
-        metadata=_copy(saved.metadata),
+        metadata=_copied_items(saved.metadata),
         parent_config=Place(place.thread, place.ns, saved.parent_id).parent_config,
         pending_writes=[
             (task_id, written.channel, _copied(written.value, written.channel)) for _, task_id, _, written in writes
@@ -248,14 +260,16 @@ def _tuple(place: Place, namespace: _Namespace) -> CheckpointTuple:
 
 def _head(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of all but the values. The large parts are plain, and copied as such for speed."""
-    return {
-        **{key: _copy(value) for key, value in checkpoint.items() if key not in _LARGE},
-        "channel_versions": dict(checkpoint["channel_versions"]),
-        "versions_seen": {node: dict(seen) for node, seen in checkpoint["versions_seen"].items()},
-    }
-
-
-_LARGE: Final = ("channel_values", "channel_versions", "versions_seen")
+    head = dict(checkpoint)
+    head.pop("channel_values", None)
+    for key, value in head.items():
+        if key == "channel_versions":
+            head[key] = dict(value)
+        elif key == "versions_seen":
+            head[key] = {node: dict(seen) for node, seen in value.items()}
+        elif type(value) not in _ATOMS:
+            head[key] = _copy(value)
+    return head
 
 
 def _copied(value: Any, channel: str) -> Any:
@@ -274,8 +288,14 @@ def _copy(value: Any) -> Any:
     if kind is list:
         return [item if type(item) in _ATOMS else _copy(item) for item in value]
     if kind is dict:
-        return {key: item if type(item) in _ATOMS else _copy(item) for key, item in value.items()}
+        return _copied_items(value)
+    if kind is Send:
+        return Send(value.node, _copy(value.arg), timeout=value.timeout)
     return copy.deepcopy(value)
+
+
+def _copied_items(mapping: Mapping[Any, Any]) -> dict[Any, Any]:
+    return {key: item if type(item) in _ATOMS else _copy(item) for key, item in mapping.items()}
 
 
 _ATOMS: Final = frozenset([type(None), bool, int, float, str, bytes])

@@ -40,7 +40,8 @@ class Branch:
         answers = cast("Sequence[Any]", answer) if isinstance(answer, list | tuple) else [answer]
         ends = self.ends
         for one in answers:
-            refuse_foreign(one)
+            if type(one) is not str:
+                refuse_foreign(one)
         found = [a if ends is None or isinstance(a, Send) else ends[a] for a in answers]
         if any(d is None or d == START for d in found):
             raise ValueError("Branch did not return a valid destination")

@@ -36,23 +36,19 @@ class TaskContext:
         """Whether it is run from an event loop, as by the async methods of a graph."""
         self.attempt = 1
         self.first_attempt_time = time.time()
+        self.graphs = itertools.count()
+        """Counts the graphs it runs itself, each of which has a namespace of its own."""
+        self._replayed: set[str] = set()
+        self._claimed = False
+        self._asking = threading.Lock()
+        self.begin_attempt()
+
+    def begin_attempt(self) -> None:
+        """Start, or start over with the answers so far."""
         self.last_progress = time.monotonic()
         """When it last showed that it gets on; what an idle timeout counts from."""
         self.extra_writes: list[Write] = []
         """What its code wrote by the way; it goes before what follows from its return value."""
-        self.graphs = itertools.count()
-        """Counts the graphs it runs itself, each of which has a namespace of its own."""
-        self._replayed: set[str] = set()
-        self._calls = itertools.count()
-        self._questions = itertools.count()
-        self._answered = 0
-        self._claimed = False
-        self._asking = threading.Lock()
-
-    def begin_attempt(self) -> None:
-        """Start over, with the answers so far."""
-        self.last_progress = time.monotonic()
-        self.extra_writes = []
         self._calls = itertools.count()
         self._questions = itertools.count()
         self._answered = 0

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import defaultdict
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from fleetgraph.channels.base import MISSING, BaseChannel
 from fleetgraph.constants import END
@@ -28,6 +29,8 @@ Request = tuple[Callee, tuple[Any, ...], Mapping[str, Any]]
 """User code to be called, with its arguments."""
 Steps = Generator[Request, Any, list[Write]]
 """Asks for calls of user code, is sent what they return, and returns the task's writes."""
+
+_NO_KEYWORDS: Final[Mapping[str, Any]] = {}
 
 
 def execute(task: Task, emit: Emitter, host: Host) -> list[Write]:
@@ -134,7 +137,8 @@ def _note(running: TaskContext, error: BaseException) -> None:
 
 def _steps(running: TaskContext) -> Steps:
     task, node = running.task, running.node
-    running.begin_attempt()
+    if running.attempt > 1:
+        running.begin_attempt()
     writes = task.writes = []
     if task.returned is not MISSING:
         returned = task.returned
@@ -142,7 +146,7 @@ def _steps(running: TaskContext) -> Steps:
         returned = task.input
     else:
         messages.saw_input(running)
-        args, kwargs = task.input if task.call is not None else ((task.input,), dict[str, Any]())
+        args, kwargs = task.input if task.call is not None else ((task.input,), _NO_KEYWORDS)
         try:
             returned = yield node.callee, args, kwargs
         except ParentCommand as signal:
@@ -163,7 +167,7 @@ def follow(running: TaskContext, returned: Any) -> Steps:
     writes += node.updates(returned)
     writes += node.edges
     for branch in node.branches:
-        answer = yield branch.branch.callee, (_seen_by(branch, task, writes, returned),), {}
+        answer = yield branch.branch.callee, (_seen_by(branch, task, writes, returned),), _NO_KEYWORDS
         for destination in branch.branch.destinations(answer):
             if isinstance(destination, Send):
                 writes.append((TASKS, destination))
@@ -175,11 +179,13 @@ def follow(running: TaskContext, returned: Any) -> Steps:
 def _seen_by(branch: BranchProgram, task: Task, writes: list[Write], returned: Any) -> Any:
     """The state as a path function sees it: with its own task's writes applied, and no sibling's."""
     snapshot = task.snapshot or {}
+    written: defaultdict[str, list[Any]] = defaultdict(list)
+    for name, value in writes:
+        written[name].append(value)
     channels: dict[str, BaseChannel] = {}
     for key in branch.reading.channels:
-        channel = task.frame.program.channels[key].from_checkpoint(snapshot.get(key, MISSING))
-        channel.update([value for name, value in writes if name == key])
-        channels[key] = channel
+        channel = channels[key] = task.frame.program.channels[key].from_checkpoint(snapshot.get(key, MISSING))
+        channel.update(written[key])
     values = branch.reading.values(channels, task.step, task.stop)
     shaped = branch.reading.shape(values)
     if branch.passthrough and isinstance(shaped, dict) and isinstance(returned, dict):

@@ -47,6 +47,8 @@ logger = logging.getLogger(__name__)
 MOST_THREADS: Final = 128
 """How many tasks of a run that does not say run at once; threads start only when all others are busy."""
 
+_UNLIMITED: Final = nullcontext()
+
 Outcome = tuple[Task, list[Write] | None, BaseException | None]
 
 
@@ -122,7 +124,7 @@ class _Run:
         return outer.host.claim_resume(task) if given is MISSING and outer is not None else given
 
     def time_limit(self, running: TaskContext) -> AbstractContextManager[None]:
-        return nullcontext()  # a graph with a function that would need one is refused
+        return _UNLIMITED  # a graph with a function that would need a limit is refused
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
@@ -170,7 +172,7 @@ class _Run:
             waiting: What has arrived, and is not taken yet.
             put_back: Takes what came of tasks, of which nothing more is to be shown.
         """
-        if not any(isinstance(instruction, Finished) for instruction in told):
+        if not self.tree.root.over or not any(isinstance(instruction, Finished) for instruction in told):
             return told
         earlier: list[Instruction] = []
         for item in list(waiting):
@@ -333,6 +335,10 @@ def stream(request: RunRequest) -> Iterator[Any]:
                     case Emit() as emit:
                         if (chunk := run.chunk(emit)) is not MISSING:
                             yield chunk
+                    case SaveCheckpoint() as save:
+                        run.checkpoints.put(save)
+                    case SaveWrites() as save:
+                        run.checkpoints.put_writes(save)
                     case RunTasks([task]) if inline and not pending and not timers:
                         outcome = run.run(task)
                         if isinstance(outcome[2], KeyboardInterrupt | SystemExit | GeneratorExit):
@@ -345,10 +351,6 @@ def stream(request: RunRequest) -> Iterator[Any]:
                     case Finished(error, interrupt):
                         _end(request, error, interrupt)
                         return
-                    case SaveCheckpoint() as save:
-                        run.checkpoints.put(save)
-                    case SaveWrites() as save:
-                        run.checkpoints.put_writes(save)
                     case EmitMessages() as emit:
                         pending.extendleft(reversed(list(run.messages(emit))))
                     case KnowMessages(ids):
@@ -554,6 +556,10 @@ async def astream(request: RunRequest) -> AsyncIterator[Any]:
                     case Emit() as emit:
                         if (chunk := run.chunk(emit)) is not MISSING:
                             yield chunk
+                    case SaveCheckpoint() as save:
+                        await store.aput(save)
+                    case SaveWrites() as save:
+                        await store.aput_writes(save)
                     case RunTasks([task]) if inline and not pending and not timers:
                         outcome = await run.run(task)
                         await asyncio.sleep(0)  # what the task put from other threads comes first
@@ -565,10 +571,6 @@ async def astream(request: RunRequest) -> AsyncIterator[Any]:
                     case Finished(error, interrupt):
                         _end(request, error, interrupt)
                         return
-                    case SaveCheckpoint() as save:
-                        await store.aput(save)
-                    case SaveWrites() as save:
-                        await store.aput_writes(save)
                     case EmitMessages() as emit:
                         pending.extendleft(reversed(list(run.messages(emit))))
                     case KnowMessages(ids):

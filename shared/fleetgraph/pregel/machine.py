@@ -14,7 +14,7 @@ is a graph has a machine of its own; `tree` holds them together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, cast
 
@@ -135,9 +135,17 @@ class Machine:
         """Channels that hold a list, as they were when they were saved last."""
         self._note_lists(saved.versions, saved.values)
         self._saved_id = saved.id
+        self._config_here: Mapping[str, Any] | None = None
+        """Names the checkpoint at hand, once that has been asked for."""
         self._hands_back = True
         self._out: list[Instruction] = []
+        keys = settings.output_keys
+        self._shown: Collection[str] = (keys,) if isinstance(keys, str) else frozenset(keys)
+        self._tells_updates = "updates" in settings.modes
+        self._tells_values = "values" in settings.modes
         self._debug = "debug" in settings.modes
+        self._tells_tasks = self._debug or "tasks" in settings.modes
+        self._tells_checkpoints = settings.saving and (self._debug or "checkpoints" in settings.modes)
         self._hides_all = TAG_HIDDEN in settings.frame.config.get("tags", ())
         self._kept: list[SaveWrites] = []
 
@@ -341,16 +349,19 @@ class Machine:
         if self.settings.control is not None and self.settings.control.drain_requested:
             raise GraphDrained(self.settings.control.drain_reason)
         self.tasks |= {task.id: task for task in handlers}
-        self.unfinished = {task.id for task in self.tasks.values() if not task.writes}
-        for task in (*tasks, *handlers):
+        for task in self.tasks.values():
             self._emit_start(task)
-        for task in tasks:
-            if task.writes and task.writes[0][0] not in TASK_CONTROL:
+        to_run: list[Task] = []
+        for task in self.tasks.values():
+            if not task.writes:
+                to_run.append(task)
+            elif task.writes[0][0] not in TASK_CONTROL:
                 self._emit_updates(task, cached=True)
-        if not self.unfinished:
+        self.unfinished = {task.id for task in to_run}
+        if not to_run:
             self._end_superstep()
         elif not self._passes_through(tasks):
-            self._out.append(RunTasks([task for task in self.tasks.values() if task.id in self.unfinished]))
+            self._out.append(RunTasks(to_run))
 
     def _handled_before(self, task: Task) -> Task | None:
         """The task that handles what this one failed with in an earlier run of the checkpoint."""
@@ -471,9 +482,9 @@ class Machine:
             return
         self._asked = [*(self._asked or ()), *asked]
         if asked and not self._is_hidden(task):
-            if self._wants("updates"):
+            if self._tells_updates:
                 self._emit("updates", {INTERRUPT: asked}, task.id)
-            if self._wants("values"):
+            if self._tells_values:
                 keys = self.settings.output_keys
                 shown: dict[str, Any] = {} if isinstance(keys, str) else read_channels(self.state.channels, keys)
                 self._emit("values", {**shown, INTERRUPT: asked}, task.id)
@@ -544,7 +555,7 @@ class Machine:
             if any(task.writes for task in tasks):
                 self._flush()
                 self._show_values(self.state.apply(tasks))
-            if not asked.interrupts and self._wants("updates"):
+            if not asked.interrupts and self._tells_updates:
                 self._emit("updates", {INTERRUPT: ()})
         self._finish(None, asked)
 
@@ -563,7 +574,7 @@ class Machine:
     # --- checkpoints ---------------------------------------------------------------------------------------------
 
     def _save(self, source: str) -> None:
-        self.checkpoint_id = self.settings.new_id()
+        self.checkpoint_id, self._config_here = self.settings.new_id(), None
         self.metadata = {"source": source, "step": self.step, "parents": dict(self.frame.parents)}
         self.step += 1
         if self.settings.saving and not self.settings.at_exit:
@@ -571,11 +582,14 @@ class Machine:
             self._put(None if source == "fork" else self.updated)
 
     def _put(self, updated: set[str] | None) -> None:
-        configurable = self.config.get("configurable", {})
-        self.parent_config = self.config if configurable.get("checkpoint_id") else None
-        config = {**self.config, "configurable": {**configurable, "checkpoint_ns": self.frame.ns}}
-        versions, values = self.state.versions, self.state.checkpoint()
-        changed = {k: v for k, v in versions.items() if self._saved_versions.get(k) != v}
+        config, ns = self.config, self.frame.ns
+        configurable = config.get("configurable", {})
+        self.parent_config = config if configurable.get("checkpoint_id") else None
+        if configurable.get("checkpoint_ns") != ns:
+            config = {**config, "configurable": {**configurable, "checkpoint_ns": ns}}
+        versions, values = dict(self.state.versions), self.state.checkpoint()
+        before = self._saved_versions
+        changed = {key: version for key, version in versions.items() if before.get(key) != version}
         self._out.append(
             SaveCheckpoint(
                 config=config,
@@ -584,8 +598,8 @@ class Machine:
                     "id": self.checkpoint_id,
                     "ts": self.settings.now(),
                     "channel_values": values,
-                    "channel_versions": dict(versions),
-                    "versions_seen": {name: dict(seen) for name, seen in self.state.seen.items()},
+                    "channel_versions": versions,
+                    "versions_seen": dict(self.state.seen),
                     "updated_channels": None if updated is None else sorted(updated),
                 },
                 metadata=self.metadata,
@@ -594,7 +608,7 @@ class Machine:
             )
         )
         self._note_lists(changed, values)
-        self._saved_versions = dict(versions)
+        self._saved_versions = versions
         self._saved_id = self.checkpoint_id
         self.config = self._checkpoint_config()
 
@@ -636,55 +650,52 @@ class Machine:
             self._out.append(save)
 
     def _checkpoint_config(self) -> Mapping[str, Any]:
-        configurable = {
-            **self.config.get("configurable", {}),
-            "checkpoint_ns": self.frame.ns,
-            "checkpoint_id": self.checkpoint_id,
-        }
-        return {**self.config, "configurable": configurable}
+        if self._config_here is None:
+            configurable = {
+                **self.config.get("configurable", {}),
+                "checkpoint_ns": self.frame.ns,
+                "checkpoint_id": self.checkpoint_id,
+            }
+            self._config_here = {**self.config, "configurable": configurable}
+        return self._config_here
 
     # --- telling -------------------------------------------------------------------------------------------------
-
-    def _wants(self, mode: str) -> bool:
-        return mode in self.settings.modes
 
     def _emit(self, mode: str, payload: Any, task_id: str | None = None) -> None:
         self._out.append(Emit(mode, payload, task_id, self.frame.path))
 
     def _show_values(self, updated: set[str]) -> None:
         """Emit the state if a superstep that changed these channels changed what is shown of it."""
-        keys = self.settings.output_keys
-        if (self._wants("values") or self.settings.nested) and not updated.isdisjoint(
-            (keys,) if isinstance(keys, str) else keys
-        ):
+        if not updated.isdisjoint(self._shown):
             self._emit_values()
 
     def _emit_values(self) -> None:
-        if self._wants("values") or self.settings.nested:
+        if self._tells_values or self.settings.nested:
             self.result = read_channels(self.state.channels, self.settings.output_keys)
-            if self._wants("values"):
+            if self._tells_values:
                 self._emit("values", self.result)
 
     def _is_hidden(self, task: Task) -> bool:
         return self._hides_all or (task.call is None and self.frame.program.nodes[task.name].hidden)
 
     def _emit_updates(self, task: Task, cached: bool = False) -> None:
-        if self._wants("updates") and not self._is_hidden(task):
-            self._emit("updates", payloads.updates(task, self.settings.output_keys, cached), task.id)
+        if self._tells_updates and not self._is_hidden(task):
+            alone = isinstance(self.settings.output_keys, str)
+            self._emit("updates", payloads.updates(task, self._shown, alone=alone, cached=cached), task.id)
 
     def _emit_start(self, task: Task) -> None:
-        if (self._debug or self._wants("tasks")) and not self._is_hidden(task):
+        if self._tells_tasks and not self._is_hidden(task):
             node = None if task.call is not None else self.frame.program.nodes[task.name]
             payload = payloads.task_start(task, node, self.frame.config)
             self._emit_debuggable("tasks", "task", payload, self.step, task.id)
 
     def _emit_result(self, task: Task, error: BaseException | None, asked: Sequence[Interrupt] = ()) -> None:
-        if (self._debug or self._wants("tasks")) and not self._is_hidden(task):
+        if self._tells_tasks and not self._is_hidden(task):
             payload = payloads.task_result(task, error, self.frame.program.stream_keys, asked)
             self._emit_debuggable("tasks", "task_result", payload, self.step, task.id)
 
     def _emit_checkpoint(self, tasks: list[Task]) -> None:
-        if self.settings.saving and (self._debug or self._wants("checkpoints")):
+        if self._tells_checkpoints:
             payload = payloads.checkpoint(
                 config=self._checkpoint_config(),
                 parent_config=self.parent_config,
@@ -698,7 +709,7 @@ class Machine:
             self._emit_debuggable("checkpoints", "checkpoint", payload, self.step - 1, None)
 
     def _emit_debuggable(self, mode: str, kind: str, payload: Any, step: int, task_id: str | None) -> None:
-        if self._wants(mode):
+        if mode in self.settings.modes:
             self._emit(mode, payload, task_id)
         if self._debug:
             wrapped = {"step": step, "timestamp": self.settings.now(), "type": kind, "payload": payload}

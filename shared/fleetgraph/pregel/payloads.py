@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -17,21 +16,26 @@ from fleetgraph.types import Interrupt
 _FRAMEWORK_METADATA = TASK_METADATA | {"checkpoint_ns", "checkpoint_id", "thread_id"}
 
 
-def updates(task: Task, keys: Sequence[str] | str, cached: bool) -> dict[str, Any]:
-    """`{node: what it wrote}`; None when it wrote nothing visible, a list when it wrote one channel repeatedly."""
+def updates(task: Task, keys: Collection[str], *, alone: bool, cached: bool) -> dict[str, Any]:
+    """`{node: what it wrote}`; None when it wrote nothing visible, a list when it wrote one channel repeatedly.
+
+    Args:
+        task: What has written.
+        keys: The channels to be shown.
+        alone: Whether the state is just one of them, which is shown without its name.
+        cached: Whether it did not have to run for that.
+    """
     shown: list[Any]
-    if task.call is not None:
-        shown = [value for channel, value in task.writes if channel == RETURN]
-    elif isinstance(keys, str):
-        shown = [value for channel, value in task.writes if channel == keys]
+    if task.call is not None or alone:
+        channels = (RETURN,) if task.call is not None else keys
+        shown = [value for channel, value in task.writes if channel in channels]
     else:
         visible = [(channel, value) for channel, value in task.writes if channel in keys]
-        if not visible:
-            shown = []
-        elif max(Counter(channel for channel, _ in visible).values()) > 1:
+        together = dict(visible)
+        if len(together) < len(visible):
             shown = [{channel: value} for channel, value in visible]
         else:
-            shown = [dict(visible)]
+            shown = [together] if together else []
     chunk: dict[str, Any] = {task.name: None if not shown else shown[0] if len(shown) == 1 else shown}
     if cached:
         chunk["__metadata__"] = {"cached": True}

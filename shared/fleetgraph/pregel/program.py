@@ -6,10 +6,12 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from fleetgraph.channels.barrier import NamedBarrierValue, NamedBarrierValueAfterFinish
 from fleetgraph.channels.base import BaseChannel
-from fleetgraph.channels.values import UntrackedValue
+from fleetgraph.channels.binop import BinaryOperatorAggregate
+from fleetgraph.channels.values import LastValue, LastValueAfterFinish, UntrackedValue
 from fleetgraph.constants import START
 from fleetgraph.managed import ManagedValue
 from fleetgraph.pregel.branch import Branch
@@ -19,6 +21,19 @@ from fleetgraph.types import CachePolicy, RetryPolicy, TimeoutPolicy
 
 if TYPE_CHECKING:
     from fleetgraph.graph.compiled import CompiledGraph
+
+_LASTING: Final = frozenset(
+    (
+        BinaryOperatorAggregate,
+        LastValue,
+        LastValueAfterFinish,
+        NamedBarrierValue,
+        NamedBarrierValueAfterFinish,
+        UntrackedValue,
+    )
+)
+"""Channels that a superstep without writes to them leaves as they are; of classes that inherit from these that is not
+known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +102,12 @@ class NodeProgram:
     subgraph: CompiledGraph | None = None
     """The graph that this node is."""
     hidden: bool = False
+    branch_keys: frozenset[str] = field(init=False)
+    """The channels that the path functions behind the node read."""
     _graph: tuple[CompiledGraph | None] | None = field(default=None, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self.branch_keys = frozenset(key for b in self.branches for key in b.reading.channels)
 
     @property
     def graph(self) -> CompiledGraph | None:
@@ -109,11 +129,6 @@ class NodeProgram:
         return (self.callee is not None and self.callee.is_async) or any(
             b.branch.callee.is_async for b in self.branches
         )
-
-    @property
-    def branch_keys(self) -> frozenset[str]:
-        """The channels that the path functions behind the node read."""
-        return frozenset(key for b in self.branches for key in b.reading.channels)
 
 
 @dataclass
@@ -152,6 +167,23 @@ class Program:
         """The channels that are never saved."""
         return frozenset(key for key, channel in self.channels.items() if isinstance(channel, UntrackedValue))
 
+    @cached_property
+    def fading(self) -> tuple[str, ...]:
+        """The channels that a superstep without writes to them may change."""
+        return tuple(key for key, channel in self.channels.items() if type(channel) not in _LASTING)
+
+    @cached_property
+    def consumable(self) -> frozenset[str]:
+        """The channels that may change when a task that they triggered has run."""
+        return frozenset(
+            key for key, channel in self.channels.items() if type(channel).consume is not BaseChannel.consume
+        )
+
+    @cached_property
+    def finishing(self) -> tuple[str, ...]:
+        """The channels that may change when the run would end."""
+        return tuple(key for key, channel in self.channels.items() if type(channel).finish is not BaseChannel.finish)
+
     def check_timeouts(self) -> None:
         """Refuse to run, in this process, a plain function that has a timeout: nothing can stop it.
 
@@ -167,7 +199,7 @@ class Program:
             if node.subgraph is not None:
                 node.subgraph.program.check_timeouts()
 
-    @property
+    @cached_property
     def subgraphs(self) -> dict[str, CompiledGraph]:
         """The nodes that are graphs."""
         return {name: node.subgraph for name, node in self.nodes.items() if node.subgraph is not None}

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
@@ -63,7 +63,11 @@ class RunRequest:
 
 def now() -> str:
     """The time, as checkpoints and debug chunks write it."""
-    return datetime.now(UTC).isoformat()
+    return f"{(_UNIX_EPOCH + timedelta(microseconds=time.time_ns() // 1000)).isoformat()}+00:00"
+
+
+_UNIX_EPOCH: Final = datetime(1970, 1, 1)
+"""In UTC, but it does not say so: to write a time that does takes three times as long."""
 
 
 _last_id_time = 0
@@ -84,7 +88,9 @@ def new_checkpoint_id(after: str = "") -> str:
         after: A checkpoint id that it has to sort behind, though the clock may say otherwise.
     """
     global _last_id_time
-    ticks = max(time.time_ns() // 100 + _UUID_EPOCH, _ticks(after) + 1)
+    ticks = time.time_ns() // 100 + _UUID_EPOCH
+    if after:
+        ticks = max(ticks, _ticks(after) + 1)
     with _last_id_lock:
         ticks = _last_id_time = max(ticks, _last_id_time + 1)
     return _uuid6(ticks, int.from_bytes(os.urandom(8)))

@@ -38,12 +38,14 @@ class CheckpointStore:
         """The thread's newest checkpoint, as far as it is known: the run's own sort behind it."""
         self._saver: BaseCheckpointSaver | None = request.checkpointer
         self._config = self._named(request.config)
+        self._labels = labels(self._config)
 
     def _named(self, config: Mapping[str, Any]) -> Mapping[str, Any]:
         configurable = config.get("configurable", {})
-        if self._saver is not None:  # savers know threads by text; nodes see the id as it was given
-            configurable = {**configurable, "thread_id": str(configurable["thread_id"])}
-        return {**config, "configurable": configurable}
+        if self._saver is None or isinstance(thread := configurable["thread_id"], str):
+            return config
+        # Savers know threads by text; nodes see the id as it was given.
+        return {**config, "configurable": {**configurable, "thread_id": str(thread)}}
 
     def settings(self) -> Settings:
         """How the machine is to run this request."""
@@ -161,7 +163,7 @@ class CheckpointStore:
 
     def _metadata(self, save: SaveCheckpoint) -> dict[str, Any]:
         """The machine's metadata and the caller's, so that a thread's history tells what each run was labelled with."""
-        return saved_metadata(self._config, save.metadata)
+        return {**self._labels, **save.metadata}
 
     def put_writes(self, save: SaveWrites) -> None:
         """Save what a task wrote."""
@@ -208,12 +210,16 @@ def _checkpoint(config: Mapping[str, Any], saved: CheckpointTuple | None, supers
     )
 
 
+def labels(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What the caller labelled a run with."""
+    given = {**config.get("configurable", {}), **config.get("metadata", {})}
+    kept = {key: value for key, value in given.items() if not key.startswith("__") and key not in _CHECKPOINT_KEYS}
+    return {key: value for key, value in kept.items() if isinstance(value, str | int | bool | float)}
+
+
 def saved_metadata(config: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any]:
     """A checkpoint's metadata, with what the caller labelled the run with."""
-    labels = {**config.get("configurable", {}), **config.get("metadata", {})}
-    kept = {key: value for key, value in labels.items() if not key.startswith("__") and key not in _CHECKPOINT_KEYS}
-    plain = {key: value for key, value in kept.items() if isinstance(value, str | int | bool | float)}
-    return {**plain, **metadata}
+    return {**labels(config), **metadata}
 
 
 # What tells where a task stands is no label of the caller's, though a graph that a task runs is given it as such.

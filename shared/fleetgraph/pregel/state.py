@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, cast
@@ -75,9 +76,14 @@ class State:
         }
         self.versions = dict(versions)
         self.seen = {name: dict(versions) for name, versions in seen.items()}
+        """What it holds is replaced, never changed: checkpoints share it."""
         self.top_version: Any = max(self.versions.values()) if self.versions else None
         self._next_version = next_version
         self._lines: dict[str, Line] = {}
+        self._saved: dict[str, Any] = {}
+        """What was to be saved, when that was asked last."""
+        self._unsaved = dict.fromkeys(key for key in self.channels if key in self.versions)
+        """The channels that have changed since."""
 
     def line(self, channel: str) -> Line:
         """The line of what a channel holds now.
@@ -107,18 +113,25 @@ class State:
 
     def pass_interrupt(self) -> None:
         """Note that the caller has seen the state as it is."""
-        self.seen.setdefault(INTERRUPT, {}).update(
-            {key: self.versions[key] for key in self.channels if key in self.versions}
-        )
+        self._saw(INTERRUPT, self.channels)
+
+    def _saw(self, name: str, channels: Iterable[str]) -> None:
+        """Note that a node, or the caller, has seen channels as they are."""
+        seen = {**self.seen.get(name, {})}
+        for key in channels:
+            if key in self.versions:
+                seen[key] = self.versions[key]
+        self.seen[name] = seen
 
     def checkpoint(self) -> dict[str, Any]:
         """What to save of the channels that were ever written."""
-        versions = self.versions
-        return {
-            key: value
-            for key, channel in self.channels.items()
-            if key in versions and (value := channel.checkpoint()) is not MISSING
-        }
+        for key in self._unsaved:
+            if (value := self.channels[key].checkpoint()) is not MISSING:
+                self._saved[key] = value
+            else:
+                self._saved.pop(key, None)
+        self._unsaved.clear()
+        return dict(self._saved)
 
     def write(self, writes: Sequence[Write]) -> set[str]:
         """Apply what the caller writes, without ending a superstep; returns the channels that hold a new value."""
@@ -134,53 +147,53 @@ class State:
             InvalidUpdateError: A channel can't take its writes.
             Exception: What a reducer raised.
         """
-        channels, versions = self.channels, self.versions
+        channels = self.channels
         ordered = list(tasks)
         if len(ordered) > 1:
             ordered.sort(key=path_order)
-        advances = any(task.triggers for task in ordered)
-        for task in ordered:
-            if task.triggers:
-                self.seen.setdefault(task.name, {}).update(
-                    {trigger: versions[trigger] for trigger in task.triggers if trigger in versions}
-                )
-        self.top_version = version = self._next_version(self.top_version)
-        for trigger in {trigger for task in ordered for trigger in task.triggers}:
-            if trigger in channels and channels[trigger].consume():
-                versions[trigger] = version
-                self._lines.pop(trigger, None)
-        writes: dict[str, list[Any]] = {}
+        ran = dict.fromkeys([(task.name, task.triggers) for task in ordered if task.triggers])
+        for name, triggers in ran:
+            self._saw(name, triggers)
+        self.top_version = self._next_version(self.top_version)
+        if consumable := self.program.consumable:
+            for trigger in consumable.intersection([trigger for _, triggers in ran for trigger in triggers]):
+                if channels[trigger].consume():
+                    self._renewed(trigger, channels[trigger])
+        writes: defaultdict[str, list[Any]] = defaultdict(list)
         for task in ordered:
             for channel, value in task.writes:
                 if channel in channels:
-                    writes.setdefault(channel, []).append(value)
+                    writes[channel].append(value)
                 elif channel not in CONTROL_CHANNELS:
                     logger.warning(
                         "Task %s with path %s wrote to unknown channel %s, ignoring it.", task.name, task.path, channel
                     )
         updated: set[str] = set()
-
-        def changed(key: str, channel: BaseChannel) -> None:
-            versions[key] = version
-            if not channel.appended:
-                self._lines.pop(key, None)
-            if channel.is_available():
-                updated.add(key)
-
         for key, values in writes.items():
-            if (channel := channels[key]).update(values):
-                changed(key, channel)
-            else:
+            channel = channels[key]
+            if not channel.update(values):
                 self._lines.pop(key, None)
-        if advances:
-            for key, channel in channels.items():
-                if key not in updated and channel.is_available() and channel.update(()):
-                    changed(key, channel)
+            elif self._renewed(key, channel):
+                updated.add(key)
+        if ran:
+            for key in self.program.fading:
+                channel = channels[key]
+                if key not in updated and channel.is_available() and channel.update(()) and self._renewed(key, channel):
+                    updated.add(key)
             if updated.isdisjoint(self.program.triggered):
-                for key, channel in channels.items():
-                    if channel.finish():
-                        changed(key, channel)
+                for key in self.program.finishing:
+                    channel = channels[key]
+                    if channel.finish() and self._renewed(key, channel):
+                        updated.add(key)
         return updated
+
+    def _renewed(self, key: str, channel: BaseChannel) -> bool:
+        """Note that a channel has changed. Returns whether it holds a value."""
+        self.versions[key] = self.top_version
+        self._unsaved[key] = None
+        if not channel.appended:
+            self._lines.pop(key, None)
+        return channel.is_available()
 
 
 def path_order(task: Applied) -> str:
@@ -191,5 +204,6 @@ def path_order(task: Applied) -> str:
 def path_text(path: object) -> str:
     """A path as text that sorts like it."""
     if isinstance(path, tuple):
-        return "~" + ", ".join(path_text(part) for part in cast("tuple[object, ...]", path))
+        parts = cast("tuple[object, ...]", path)
+        return "~" + ", ".join([part if isinstance(part, str) else path_text(part) for part in parts])
     return f"{path:010d}" if isinstance(path, int) else str(path)

@@ -71,13 +71,17 @@ class Tree:
 
     def finished(self, task_id: str, writes: list[Write], *, cached: bool = False) -> list[Instruction]:
         """A task ended well, with these writes."""
-        machine = self._owners.get(task_id)
-        return [] if machine is None else self._told(machine, lambda: machine.finished(task_id, writes, cached=cached))
+        machine, was_over = self._owners.get(task_id), self.root.over
+        if machine is None:
+            return []
+        return self._told(machine, machine.finished(task_id, writes, cached=cached), was_over)
 
     def failed(self, task_id: str, error: BaseException, writes: Iterable[Write] = ()) -> list[Instruction]:
         """A task raised, or asks something, after these writes."""
-        machine = self._owners.get(task_id)
-        return [] if machine is None else self._told(machine, lambda: machine.failed(task_id, error, list(writes)))
+        machine, was_over = self._owners.get(task_id), self.root.over
+        if machine is None:
+            return []
+        return self._told(machine, machine.failed(task_id, error, list(writes)), was_over)
 
     def looked_up(self, tasks: Iterable[Task], found: Mapping[str, list[Write]]) -> list[Instruction]:
         """What a cache has of some tasks, by id: those that it has not are to be run."""
@@ -130,9 +134,9 @@ class Tree:
 
     # --- between the machines ------------------------------------------------------------------------------------
 
-    def _told(self, machine: Machine, tell: Any) -> list[Instruction]:
-        was_over = self.root.over
-        out = self._carry(machine, tell())
+    def _told(self, machine: Machine, instructions: list[Instruction], was_over: bool) -> list[Instruction]:
+        """What follows from what became of a task; after the run's end only what is to be kept of it."""
+        out = self._carry(machine, instructions)
         return [one for one in out if isinstance(one, SaveWrites)] if was_over else out
 
     def _carry(self, machine: Machine, instructions: list[Instruction]) -> list[Instruction]:
@@ -143,10 +147,11 @@ class Tree:
                 tasks = instruction.tasks
                 for task in tasks:
                     self._owners[task.id] = machine
-                keyed = [task for task in tasks if task.cache_key is not None]
-                if keyed:
-                    out.append(LookUp(keyed))
-                    tasks = [task for task in tasks if task.cache_key is None]
+                if machine.frame.program.cache is not None:
+                    keyed = [task for task in tasks if task.cache_key is not None]
+                    if keyed:
+                        out.append(LookUp(keyed))
+                        tasks = [task for task in tasks if task.cache_key is None]
                 out += self._run(machine, tasks)
             elif isinstance(instruction, Finished) and machine is not self.root:
                 out += self._left(machine, instruction)
@@ -156,9 +161,12 @@ class Tree:
 
     def _run(self, machine: Machine, tasks: list[Task]) -> list[Instruction]:
         nodes = machine.frame.program.nodes
-        for task in tasks:
-            self._place_in_replay(task)
-        graphs = [task for task in tasks if task.call is None and nodes[task.name].subgraph is not None]
+        if machine.frame.replaying is not None:
+            for task in tasks:
+                self._place_in_replay(task)
+        graphs: list[Task] = []
+        if machine.frame.program.subgraphs:
+            graphs = [task for task in tasks if task.call is None and nodes[task.name].subgraph is not None]
         if not graphs:
             return [RunTasks(tasks)] if tasks else []
         others = [task for task in tasks if task not in graphs]

@@ -20,6 +20,9 @@ ROOT: Final = "__root__"
 _NAMES_OF_BOTH: Final = frozenset({"Command", "Overwrite", "Send", "entrypoint.final"})
 """What a graph that was moved from LangGraph by halves may still import from there."""
 
+_PLAIN: Final = frozenset([type(None), bool, int, float, str, bytes, list, dict])
+"""Most of what a state holds: nobody need ask for their names."""
+
 
 def updates_of(keys: Sequence[str]) -> Callable[[Any], list[Write]]:
     """A function that turns a return value into state updates, restricted to `keys`, and gotos."""
@@ -56,7 +59,7 @@ def _state_updates(returned: Any, keys: Sequence[str], known: Collection[str]) -
 def _known_items(update: dict[str, Any], known: Collection[str]) -> list[Write]:
     items = [item for item in update.items() if item[0] in known]
     for _, value in items:
-        if type(value).__qualname__ in _NAMES_OF_BOTH:
+        if type(value) not in _PLAIN and type(value).__qualname__ in _NAMES_OF_BOTH:
             refuse_foreign(value)
     return items
 

@@ -262,7 +262,7 @@ class Updater:
                 "ts": self.now(),
                 "channel_values": state.checkpoint(),
                 "channel_versions": dict(state.versions),
-                "versions_seen": {name: dict(seen) for name, seen in state.seen.items()},
+                "versions_seen": dict(state.seen),
                 "updated_channels": None,
             },
             metadata={"source": source, "step": step, "parents": base.parents},
