@@ -83,7 +83,7 @@ class Scene:
 
 def test_what_is_small_is_not_stored() -> None:
     scene = Scene(text="small", log=["a"])
-    assert scene.give() == Given()
+    assert scene.give() == Given({}, {}, [])
     assert not scene.stored
 
 
@@ -112,7 +112,7 @@ def test_a_new_value_is_stored_and_the_former_removed_once_no_task_has_it() -> N
     scene.give()
     assert set(scene.stored) == {"1-2"}
     scene.write("text", "small")
-    assert scene.give() == Given()
+    assert scene.give() == Given({}, {}, [])
     assert not scene.stored
 
 
@@ -203,7 +203,7 @@ def test_arguments_of_a_task_s_own_travel_along() -> None:
 
 def test_what_can_not_travel_is_left_to_who_encodes_the_task() -> None:
     scene = Scene(text=[LARGE, object()])
-    assert scene.give() == Given()
+    assert scene.give() == Given({}, {}, [])
 
 
 def test_what_another_coordinator_stored_is_swept_when_its_tasks_have_ended() -> None:

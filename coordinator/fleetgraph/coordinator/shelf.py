@@ -54,14 +54,13 @@ class _Stored:
         return Reference(self.name, self.growths, self.digest)
 
 
-@dataclass(slots=True)
-class Given:
+class Given(NamedTuple):
     """The stored values that a task needs, by channel."""
 
-    input: dict[str, Reference] = field(default_factory=dict[str, Reference])
-    seen: dict[str, Reference] = field(default_factory=dict[str, Reference])
+    input: dict[str, Reference]
+    seen: dict[str, Reference]
     """Those that the branches behind its node see."""
-    lines: list[Line] = field(default_factory=list[Line])
+    lines: list[Line]
     """Theirs: they stay stored for as long as somebody has these."""
 
 
@@ -107,7 +106,7 @@ class Shelf:
             task: The task. One that is given an argument of its own (a Send, a call) needs none for its input.
             epoch: That of the coordinator.
         """
-        given = Given()
+        given = Given({}, {}, [])
         if task.state is None:
             return given
         state = task.state

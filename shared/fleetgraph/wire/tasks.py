@@ -104,10 +104,14 @@ def to_message(
         input=given,
         send=send,
         snapshot=snapshot,
-        config={key: value for key, value in frame.config.items() if key != "callbacks"},
+        config=_without_callbacks(frame.config),
         context=frame.context,
         more=more,
     )
+
+
+def _without_callbacks(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {key: value for key, value in config.items() if key != "callbacks"} if "callbacks" in config else config
 
 
 def _more(task: Task, facts: RunFacts, resumable: bool) -> dict[str, Any]:
