@@ -176,7 +176,7 @@ class MessageWriter:
         self._usage = part.usage or self._usage
         self._response.update(part.response)
         if self._shown:
-            self._emit.message(_chunk(part, self.id), dict(self._metadata), unless_seen=False)
+            self._emit.message(_chunk(part, self.id), self._metadata, unless_seen=False)
 
     def message(self) -> Any:
         """The message so far: an `AIMessage` if LangChain is installed, else a `Message`."""

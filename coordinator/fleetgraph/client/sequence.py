@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from fleetgraph.errors import EventsLost
-from fleetgraph.wire.events import Event
+from fleetgraph.wire.events import Batch, Event
 
 
 class Sequence:
@@ -19,30 +19,29 @@ class Sequence:
         self.last = after
         """Seq of the last event let through."""
 
-    def from_channel(self, events: list[Event]) -> list[Event] | None:
-        """The events that are new; None when some before them are missing, which the log has."""
-        known = self.last
-        if not events or events[-1].seq <= known:
-            return []
-        if events[0].seq > known + 1:
+    def from_channel(self, batch: Batch) -> Iterator[Event] | None:
+        """The events that are new, which are to be read; None when some before them are missing, which the log has."""
+        if batch.first > self.last + 1:
             return None
-        self.last = events[-1].seq
-        return [event for event in events if event.seq > known]
+        return self._new(batch)
 
-    def from_log(self, messages: Iterable[list[Event]]) -> Iterator[Event]:
+    def from_log(self, batches: Iterable[Batch]) -> Iterator[Event]:
         """The events that are new.
 
         Raises:
             EventsLost: Those that come next are in the log no more.
         """
-        for events in messages:
-            for event in events:
-                if event.seq <= self.last:
-                    continue
-                if event.seq > self.last + 1:
-                    raise EventsLost(self._run, self.last + 1, event.seq - 1)
-                self.last = event.seq
-                yield event
+        for batch in batches:
+            if batch.first > self.last + 1:
+                raise EventsLost(self._run, self.last + 1, batch.first - 1)
+            yield from self._new(batch)
+
+    def _new(self, batch: Batch) -> Iterator[Event]:
+        known = self.last
+        if batch.last <= known:
+            return iter(())
+        self.last = batch.last
+        return batch.events if batch.first > known else (event for event in batch.events if event.seq > known)
 
     def check(self, recorded: int | None, before: int) -> None:
         """Notice that the log has been read to its end, and yet events are missing.

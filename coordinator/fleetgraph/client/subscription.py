@@ -20,7 +20,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from fleetgraph.client.sequence import Sequence
 from fleetgraph.wire import keys
 from fleetgraph.wire.codec import Codec
-from fleetgraph.wire.events import RUN, Event, decode_message
+from fleetgraph.wire.events import RUN, Event, read_batch
 from fleetgraph.wire.outages import will_pass
 
 SILENCE_SECONDS: Final = 1.0
@@ -32,8 +32,14 @@ _RECONNECT_SECONDS: Final = 0.05
 _SUBSCRIBING_SECONDS: Final = 10.0
 """How long to try to subscribe while Redis is away."""
 
-_LOG_BATCH: Final = 200
-"""Messages read from the log at once."""
+_FIRST_FROM_LOG: Final = 20
+"""Messages read from the log at once, at first."""
+
+_MOST_FROM_LOG: Final = 200
+"""And at most, while they are small."""
+
+_LOG_BYTES: Final = 4_000_000
+"""How much to read from the log at once, about. A message of a flood may have a megabyte."""
 
 
 class Subscription:
@@ -102,7 +108,7 @@ class Subscription:
                     return
             batch = self._next()
 
-    def _next(self) -> list[Event] | Iterator[Event]:
+    def _next(self) -> Iterator[Event]:
         try:
             message = self._pubsub.get_message(timeout=min(SILENCE_SECONDS, self._patience()))
         except (RedisConnectionError, RedisTimeoutError):
@@ -114,21 +120,23 @@ class Subscription:
             return self._from_log()
         if message["type"] != "message":  # subscribed anew, after a reconnect
             return self._from_log()
-        fresh = self._sequence.from_channel(decode_message(self._codec, message["data"]))
+        fresh = self._sequence.from_channel(read_batch(self._codec, message["data"]))
         return self._from_log() if fresh is None else fresh
 
     def _from_log(self) -> Iterator[Event]:
+        count = _FIRST_FROM_LOG
         while True:
             before = self._sequence.last
             try:
                 pipe: Any = self._client.pipeline(transaction=False)  # pyright: ignore[reportUnknownMemberType]
-                recorded, entries = _answers(_ask(pipe, self._run, before).execute())
+                recorded, entries = _answers(_ask(pipe, self._run, before, count).execute())
             except (RedisConnectionError, RedisTimeoutError):
                 return  # Redis is away; the next silence looks again
-            yield from self._sequence.from_log(decode_message(self._codec, fields[b"m"]) for _, fields in entries)
-            if len(entries) < _LOG_BATCH:
+            yield from self._sequence.from_log(read_batch(self._codec, fields[b"m"]) for _, fields in entries)
+            if len(entries) < count:
                 self._sequence.check(recorded, before)
                 return
+            count = next_count(count, sum(len(fields[b"m"]) for _, fields in entries))
 
 
 class AsyncSubscription:
@@ -189,7 +197,7 @@ class AsyncSubscription:
             await looking
 
     async def _next(self) -> AsyncIterator[Event]:
-        fresh: list[Event] | None = None
+        fresh: Iterator[Event] | None = None
         try:
             message = await self._pubsub.get_message(timeout=min(SILENCE_SECONDS, self._patience()))
         except (RedisConnectionError, RedisTimeoutError):
@@ -198,7 +206,7 @@ class AsyncSubscription:
         if message is None:
             await self._be_idle()
         elif message["type"] == "message":
-            fresh = self._sequence.from_channel(decode_message(self._codec, message["data"]))
+            fresh = self._sequence.from_channel(read_batch(self._codec, message["data"]))
         if fresh is not None:
             for event in fresh:
                 yield event
@@ -207,29 +215,36 @@ class AsyncSubscription:
             yield event
 
     async def _from_log(self) -> AsyncIterator[Event]:
+        count = _FIRST_FROM_LOG
         while True:
             before = self._sequence.last
             try:
-                answers = await _ask(self._client.pipeline(transaction=False), self._run, before).execute()
+                answers = await _ask(self._client.pipeline(transaction=False), self._run, before, count).execute()
             except (RedisConnectionError, RedisTimeoutError):
                 return  # Redis is away; the next silence looks again
             recorded, entries = _answers(answers)
-            for event in self._sequence.from_log(decode_message(self._codec, fields[b"m"]) for _, fields in entries):
+            for event in self._sequence.from_log(read_batch(self._codec, fields[b"m"]) for _, fields in entries):
                 yield event
-            if len(entries) < _LOG_BATCH:
+            if len(entries) < count:
                 self._sequence.check(recorded, before)
                 return
+            count = next_count(count, sum(len(fields[b"m"]) for _, fields in entries))
 
 
 _Entries = list[tuple[bytes, dict[bytes, bytes]]]
 
 
-def _ask(pipe: Any, run: str, after: int) -> Any:
+def _ask(pipe: Any, run: str, after: int, count: int) -> Any:
     """Ask for a run's last seq and then, so that it can't be ahead of them, for a batch of its messages."""
-    return pipe.hmget(keys.run(run), "status", "seq").xrange(keys.log(run), f"{after + 1}-0", "+", count=_LOG_BATCH)
+    return pipe.hmget(keys.run(run), "status", "seq").xrange(keys.log(run), f"{after + 1}-0", "+", count=count)
 
 
 def _answers(answers: list[Any]) -> tuple[int | None, _Entries]:
     (status, seq), entries = answers
     # An event published after Redis lost its data makes a record too, but one without a status.
     return None if status is None else int(seq or 0), cast(_Entries, entries)
+
+
+def next_count(count: int, size: int) -> int:
+    """How many messages to read from the log next, when the last `count` had `size` bytes."""
+    return max(1, min(_MOST_FROM_LOG, count * 2, count * _LOG_BYTES // max(1, size)))

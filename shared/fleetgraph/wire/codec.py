@@ -55,6 +55,7 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from itertools import chain
+from struct import Struct
 from typing import Any, Final, Literal, Protocol, cast
 
 import msgpack  # pyright: ignore[reportMissingTypeStubs]
@@ -77,6 +78,7 @@ from fleetgraph.wire.kinds import (
     OBJECT,
     PLAIN,
     SCALAR,
+    TUPLE,
     Build,
     Plain,
     Refusal,
@@ -84,6 +86,7 @@ from fleetgraph.wire.kinds import (
 )
 from fleetgraph.wire.messages import Outcome, TaskMessage
 from fleetgraph.wire.names import shown_name, this_process, wire_name
+from fleetgraph.wire.pairs import Maps, split
 from fleetgraph.wire.shapes import message_from_array, message_to_array
 from fleetgraph.wire.unpacking import unpack
 
@@ -99,6 +102,9 @@ MAX_MESSAGE_BYTES: Final = 128 << 20
 over meanwhile. Redis's own limit is 512 MB (`proto-max-bulk-len`)."""
 
 _LARGEST_KEPT: Final = 1 << 20  # bytes; an encoder whose buffers grew to more is not kept for the next value
+
+
+_pack_head, _pack_long_head = Struct(">BHB").pack, Struct(">BIB").pack
 
 
 class _Packer(Protocol):
@@ -170,6 +176,22 @@ class Codec:
         if len(data) > self._limit:
             raise self._too_large(value, where, len(data))
         return data
+
+    def encode_pair(self, first: Any, packed: bytes, where: str = "") -> bytes:
+        """The bytes of a tuple of `first` and a value that is encoded already, where nothing is encrypted.
+
+        Raises:
+            EncodeError: As from `encode`, of `first`.
+        """
+        try:
+            data = b"\x92" + self._packed_alone(first) + packed
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise explain(first, where, self.rule_for, error) from None
+        if len(data) > self._limit:
+            raise self._too_large(first, where, len(data))
+        return _extension_head(TUPLE, len(data)) + data
 
     def decode(self, data: bytes, *, about: str = "") -> Any:
         """The value in `data`.
@@ -333,6 +355,15 @@ class Codec:
             raise Refusal(None, f"It is allowed, but can't be taken apart: {error}.") from None
         return recipe.code, recipe.plain
 
+    def _packed_alone(self, value: Any) -> bytes:
+        """What `_pack` makes of a value; of an instance of an application's class in half of the time."""
+        rule = self.rules.get(cast("type[Any]", type(value)))
+        if rule is None or rule[0] not in _LISTED:
+            return self._pack(value)
+        code, plain = rule
+        data = self._pack(plain(value))
+        return _extension_head(code, len(data)) + data
+
     def _pack(self, value: Any) -> bytes:
         try:
             encoder = self._idle.pop()
@@ -485,6 +516,15 @@ class _Encoder:
         return _extension(code, data)
 
 
+def _extension_head(code: int, size: int) -> bytes:
+    """What stands before the data of an extension."""
+    if size <= 0xFF:
+        return bytes((0xC7, size, code))
+    if size <= 0xFFFF:
+        return _pack_head(0xC8, size, code)
+    return _pack_long_head(0xC9, size, code)
+
+
 def _holds_buffer(value: Any) -> bool:
     """Whether there is a bytearray or memoryview in a tree of lists and dicts."""
     level: list[Any] = [value]
@@ -513,12 +553,13 @@ def _without_buffers(value: Any) -> Any:
 class _Decoder:
     """Unpacks one value."""
 
-    __slots__ = ("_codec", "_depth", "_unicode_errors", "sealed")
+    __slots__ = ("_codec", "_depth", "_maps", "_unicode_errors", "sealed")
 
     def __init__(self, codec: Codec, unicode_errors: str | None = None) -> None:
         self._codec = codec
         self._unicode_errors = unicode_errors
         self._depth = 0
+        self._maps = Maps()
         self.sealed = 0
         """Encrypted parts that it has come across; `_Sealed` stands in for each."""
 
@@ -541,22 +582,34 @@ class _Decoder:
             self.sealed += 1
             return _Sealed(data)
         self._depth += 1
-        plain = self.unpack(data)
+        if code == TUPLE and (pair := split(data)):
+            value = self._extension(pair[0], pair[1]), self._second(pair[2])
+        else:
+            value = self._built(code, self.unpack(data))
+        self._depth -= 1
+        return value
+
+    def _built(self, code: int, plain: Any) -> Any:
         build = _BUILD.get(code)
         try:
             if build is not None:
-                value = build(plain)
-            elif code in _LISTED:
-                value = self._codec.build(code, plain)
-            elif code == EXCEPTION:
-                value = rebuild(plain, self._nested, self._codec.find)
-            else:
-                raise DecodeError(f"extension {code} is unknown to this version of Fleetgraph.")
+                return build(plain)
+            if code in _LISTED:
+                return self._codec.build(code, plain)
+            if code == EXCEPTION:
+                return rebuild(plain, self._nested, self._codec.find)
         except (DecodeError, UnicodeDecodeError):
             raise
         except Exception as error:
             raise DecodeError(f"extension {code} can't be rebuilt: {_reason(error)}.") from error
-        self._depth -= 1
+        raise DecodeError(f"extension {code} is unknown to this version of Fleetgraph.")
+
+    def _second(self, data: bytes) -> Any:
+        """The second item of a pair."""
+        value = self._maps.copy(data)
+        if value is None:
+            value = self.unpack(data)
+            self._maps.decoded(data, value)
         return value
 
     def _nested(self, data: bytes) -> Any:

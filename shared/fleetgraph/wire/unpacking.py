@@ -32,7 +32,7 @@ def unpack(data: bytes, *, on_heap: bool = False, **options: Any) -> Any:
         _check_lengths(data)
     if not on_heap:
         return _unpackb(data, **options)
-    unpacker = _reader(data, **options)
+    unpacker = reader(data, **options)
     value = unpacker.unpack()
     if unpacker.tell() != len(data):
         raise msgpack.ExtraData(value, b"")
@@ -43,10 +43,11 @@ def _check_lengths(data: bytes) -> None:
     """Raise if an array is shorter than it says. msgpack makes a list of the length it says before it looks: arrays
     in each other's first place, of millions of items that are not there, would fill the memory.
     """
-    _reader(data).skip()
+    reader(data).skip()
 
 
-def _reader(data: bytes, **options: Any) -> Any:
+def reader(data: bytes, **options: Any) -> Any:
+    """A `msgpack.Unpacker` of exactly these bytes; `options` are its own."""
     size = max(1, len(data))
     unpacker = _new_unpacker(max_buffer_size=size, read_size=size, **options)
     unpacker.feed(data)

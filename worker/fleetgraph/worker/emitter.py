@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from typing import Any
+from functools import cached_property
+from typing import Any, Final
 
 from fleetgraph.pregel.task import Task
 from fleetgraph.wire.codec import Codec
-from fleetgraph.wire.events import encode_event
+from fleetgraph.wire.events import EventEncoder
 from fleetgraph.wire.transitions import Events, Mark
 from fleetgraph.worker.publisher import Publisher, Sender
+
+_IDS_KEPT: Final = 10_000
+"""How many ids of messages are remembered, that Redis need not be told again."""
 
 
 class TaskEmitter:
@@ -26,8 +29,10 @@ class TaskEmitter:
         self._sender = sender
         self._codec = codec
         self._task = task
-        self._ns = task.frame.path
         self._attempt = attempt
+        self._encoders: dict[tuple[str, tuple[str, ...]], EventEncoder] = {}
+        self._marked: set[str] = set()
+        """Ids of messages that the run knows from this task."""
 
     def custom(self, payload: Any) -> None:
         """Emit one `custom` chunk of the task.
@@ -36,41 +41,57 @@ class TaskEmitter:
             EncodeError: The payload can't travel.
             FleetError: Redis did not take the events emitted so far; too many wait for it.
         """
-        self._emit("custom", payload)
+        self._publisher.emit(self._sender, self._custom.encode(payload))
 
     def message(
         self, message: Any, metadata: Mapping[str, Any], *, unless_seen: bool, ns: tuple[str, ...] | None = None
     ) -> None:
         """Emit one `messages` chunk, `(message, metadata)`; raises like `custom`.
 
-        `unless_seen` drops it when the run already emitted, or a node of it received, a message of the same id.
+        Args:
+            message: The message, or a part of it.
+            metadata: What is known about it. An object that comes again has to be what it was the first time.
+            unless_seen: Drop it when the run already emitted, or a node of it received, a message of the same id.
+            ns: The namespace of the graph that it comes from, if that is not the task's own.
         """
-        payload = (message, dict(metadata))
-        ns = self._task.graph_path if ns is None else ns
-        if message.id is None:
-            self._emit("messages", payload, ns)
+        message_id: str | None = message.id
+        known = message_id in self._marked
+        if known and unless_seen:
+            return
+        encoder = self._messages if ns is None else self._encoder("messages", ns)
+        event = encoder.encode_message(message, metadata)
+        if message_id is None or known:
+            self._publisher.emit(self._sender, event)
         else:
-            self._emit("messages", payload, ns, Mark.SKIP if unless_seen else Mark.ADD, message.id)
+            self._mark(Events(1, event, Mark.SKIP if unless_seen else Mark.ADD, message_id))
 
     def saw_messages(self, ids: list[str]) -> None:
         """Mark message ids as known to the run, without emitting anything."""
         for message_id in ids:
-            self._publisher.events(self._sender, Events(0, b"", Mark.ADD, message_id))
+            self._mark(Events(0, b"", Mark.ADD, message_id))
 
     def chunk(self, mode: str, payload: Any, ns: tuple[str, ...]) -> None:
         """Pass on a chunk of a graph that the task runs; raises like `custom`."""
-        self._emit(mode, payload, ns)
+        self._publisher.emit(self._sender, self._encoder(mode, ns).encode(payload))
 
-    def _emit(
-        self,
-        mode: str,
-        payload: Any,
-        ns: tuple[str, ...] | None = None,
-        mark: Mark = Mark.NONE,
-        message_id: str = "",
-    ) -> None:
-        where = f"node {self._task.name!r}, {mode} event"
-        blob = encode_event(
-            self._codec, mode, self._ns if ns is None else ns, self._task.id, self._attempt, time.time(), payload, where
-        )
-        self._publisher.events(self._sender, Events(1, blob, mark, message_id))
+    @cached_property
+    def _custom(self) -> EventEncoder:
+        return self._encoder("custom", self._task.frame.path)
+
+    @cached_property
+    def _messages(self) -> EventEncoder:
+        return self._encoder("messages", self._task.graph_path)
+
+    def _encoder(self, mode: str, ns: tuple[str, ...]) -> EventEncoder:
+        encoder = self._encoders.get((mode, ns))
+        if encoder is None:
+            where = f"node {self._task.name!r}, {mode} event"
+            encoder = EventEncoder(self._codec, mode, ns, self._task.id, self._attempt, where)
+            self._encoders[mode, ns] = encoder
+        return encoder
+
+    def _mark(self, events: Events) -> None:
+        self._publisher.emit(self._sender, events)
+        if len(self._marked) >= _IDS_KEPT:
+            self._marked.clear()
+        self._marked.add(events.message_id)

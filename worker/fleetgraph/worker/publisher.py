@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
@@ -21,14 +21,15 @@ from fleetgraph.errors import FleetError
 from fleetgraph.wire.calling import Call, try_all
 from fleetgraph.wire.exchange import Line
 from fleetgraph.wire.outages import Backoff, is_refusal, persistently
-from fleetgraph.wire.transitions import Claim, Events, Finished, Mark, Refusal, Route, ask, publish_from_task
+from fleetgraph.wire.transitions import Claim, Events, Finished, Refusal, Route, ask, publish_from_task
+from fleetgraph.worker.outbox import PAGE_BYTES, Emitted, Outbox
 
 logger = logging.getLogger(__name__)
 
 BATCH_ITEMS = 1000
 """In one round trip: more would only hold up Redis, and with it everybody else."""
 
-BATCH_BYTES = 1_000_000
+BATCH_BYTES = PAGE_BYTES
 """In one round trip, about; for the same reason."""
 
 BACKLOG_BYTES = 64_000_000
@@ -49,6 +50,10 @@ class Sender:
     """Whether Redis said that the attempt is no longer the current one."""
     error: Exception | None = None
     """Why events of it could not be sent. Then it fails with this error, whatever it did."""
+    outbox: Outbox = field(default_factory=Outbox)
+    """What it has emitted since."""
+    announced: bool = False
+    """Whether the publisher has been told that something is in there."""
 
     @property
     def muted(self) -> bool:
@@ -114,30 +119,15 @@ class _EventsStep:
     def __init__(self, sender: Sender) -> None:
         self.sender = sender
         self._items: list[Events] = []
-        self._plain: list[Events] = []
-        """Those at the end that are no different to Redis than one item of several events."""
         self._start = sender.items
         self._incomplete_since: float | None = None
 
-    def add(self, events: Events) -> None:
-        if events.mark is Mark.NONE:
-            if not self._plain:
-                self.sender.items += 1
-            self._plain.append(events)
-        else:
-            self._items = self._together()
-            self._plain = []
-            self._items.append(events)
-            self.sender.items += 1
-
-    def _together(self) -> list[Events]:
-        if not self._plain:
-            return self._items
-        number = sum(one.number for one in self._plain)
-        return [*self._items, Events(number, b"".join(one.blob for one in self._plain))]
+    def add(self, items: list[Events]) -> None:
+        self._items += items
+        self.sender.items += len(items)
 
     def call(self) -> Call[int | Refusal]:
-        return publish_from_task(self.sender.route.run, self.sender.route, self._together(), start=self._start)
+        return publish_from_task(self.sender.route.run, self.sender.route, self._items, start=self._start)
 
     def settle(self, result: Any) -> bool:
         """Take the answer; tells whether the step is over."""
@@ -231,7 +221,7 @@ class _Nothing:
     """Only wakes the thread."""
 
 
-_Item = tuple[Sender, Events] | Finish | Question | _Take | _Nothing
+_Item = Sender | Finish | Question | _Take | _Nothing
 
 
 _Step = _EventsStep | _FinishStep | _QuestionStep | _TakeStep
@@ -270,9 +260,13 @@ class Publisher:
         self._sending = threading.Lock()
         """Held by whoever sends."""
         self._lock = threading.Lock()
+        """Held by whoever changes what follows, or what senders have emitted."""
         self._backlog = 0
+        """Bytes of events that are still to be sent, or being sent."""
         self._unsent = 0
-        """Items that are still to be sent, or being sent."""
+        """Items in the queue, or being sent; a sender is one, however much it has emitted."""
+        self._cut: Sender | None = None
+        """Who has emitted more than was fit for the last batch: the rest goes before anything else."""
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name="fleetgraph-publisher", daemon=True)
 
@@ -289,8 +283,8 @@ class Publisher:
         with self._sending:  # what nobody waits for any longer may be handed in just now
             self._line.close()
 
-    def events(self, sender: Sender, events: Events) -> None:
-        """Send events of a task. Returns at once.
+    def emit(self, sender: Sender, emitted: Emitted) -> None:
+        """Send an event of a task. Returns at once.
 
         Raises:
             FleetError: Too many events wait for Redis; or it did not take former ones.
@@ -299,7 +293,7 @@ class Publisher:
             raise sender.error
         if sender.refused:
             return
-        size = len(events.blob)
+        size = len(emitted.blob if isinstance(emitted, Events) else emitted)
         with self._lock:
             if self._backlog + size > BACKLOG_BYTES:
                 raise FleetError(
@@ -307,8 +301,11 @@ class Publisher:
                     "fill this worker's memory"
                 )
             self._backlog += size
-            self._unsent += 1
-        self._queue.put((sender, events))
+            sender.outbox.put(emitted, size)
+            if not sender.announced:
+                sender.announced = True
+                self._unsent += 1
+                self._queue.put(sender)
 
     def ask(self, question: Question) -> None:
         """Send a request of a task. Returns at once."""
@@ -351,6 +348,8 @@ class Publisher:
 
     def _next(self) -> _Item | None:
         """Wait for the next item to be sent; None if that was all."""
+        if self._cut is not None:
+            return self._cut
         while self._late:
             try:
                 return self._queue.get(timeout=self._late_pauses.pause())
@@ -370,38 +369,45 @@ class Publisher:
     def _send_with(self, item: _Item) -> bool:
         """Send an item, with all that came meanwhile; tells whether there is more to come."""
         emitted: dict[int, _EventsStep] = {}
-        finishes: list[_FinishStep | _QuestionStep | _TakeStep] = []
+        others: list[_FinishStep | _QuestionStep | _TakeStep] = []
         size = count = 0
+        self._cut = None
         following: _Item | None = item
         while following is not None:
-            if isinstance(following, tuple):
-                sender, events = following
-                size += len(events.blob)
-                if not sender.muted:
-                    if id(sender) not in emitted:
-                        emitted[id(sender)] = _EventsStep(sender)
-                    emitted[id(sender)].add(events)
+            if isinstance(following, Sender):
+                size += self._take_emitted(following, emitted)
             elif isinstance(following, Question):
-                finishes.append(_QuestionStep(following))
+                others.append(_QuestionStep(following))
             elif isinstance(following, _Take):
-                finishes.append(_TakeStep(following.taker))
-            elif isinstance(following, _Nothing):
-                pass
-            else:
-                finishes.append(_FinishStep(following))
+                others.append(_TakeStep(following.taker))
+            elif not isinstance(following, _Nothing):
+                others.append(_FinishStep(following))
             count += 1
-            if count >= BATCH_ITEMS or size >= BATCH_BYTES:
+            if self._cut is not None or count >= BATCH_ITEMS or size >= BATCH_BYTES:
                 break
             try:
                 following = self._queue.get_nowait()
             except queue.Empty:
                 break
         with self._sending:
-            self._send([*emitted.values(), *finishes])
+            self._send([*emitted.values(), *others])
         with self._lock:
             self._backlog -= size
-            self._unsent -= count
+            self._unsent -= count - (self._cut is not None)
         return following is not None
+
+    def _take_emitted(self, sender: Sender, steps: dict[int, _EventsStep]) -> int:
+        """Add the first page of what a sender has emitted to its step; gives the number of bytes."""
+        with self._lock:
+            items = sender.outbox.take()
+            sender.announced = bool(sender.outbox)
+        if sender.announced:
+            self._cut = sender
+        if not sender.muted:
+            if id(sender) not in steps:
+                steps[id(sender)] = _EventsStep(sender)
+            steps[id(sender)].add(items)
+        return sum(len(item.blob) for item in items)
 
     def _send(self, steps: list[_Step]) -> None:
         """Send steps, and what is late, in one round trip if all goes well, until each is over or late."""
