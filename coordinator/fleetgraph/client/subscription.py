@@ -19,6 +19,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from fleetgraph.client.sequence import Sequence
 from fleetgraph.wire import keys
+from fleetgraph.wire.channel import Channel
 from fleetgraph.wire.codec import Codec
 from fleetgraph.wire.events import RUN, Event, read_batch
 from fleetgraph.wire.outages import will_pass
@@ -76,28 +77,23 @@ class Subscription:
         self._late = late
         self._patience = patience
         self._sequence = Sequence(run, after)
-        self._pubsub: Any = client.pubsub()  # pyright: ignore[reportUnknownMemberType]
+        self._channel = Channel(client, keys.events(run), SILENCE_SECONDS)
 
     def __enter__(self) -> Self:
         deadline = time.monotonic() + _SUBSCRIBING_SECONDS
         while True:
             try:
-                self._pubsub.subscribe(keys.events(self._run))
-                while (message := self._pubsub.get_message(timeout=SILENCE_SECONDS)) is None:
-                    self._idle()
+                self._channel.open()
             except (RedisConnectionError, RedisTimeoutError) as error:
                 if not will_pass(error) or time.monotonic() > deadline:
                     raise
                 self._idle()
                 time.sleep(_RECONNECT_SECONDS)  # nothing to wait for but Redis itself
-                self._pubsub.close()
-                self._pubsub = self._client.pubsub()  # pyright: ignore[reportUnknownMemberType]
             else:
-                assert message["type"] == "subscribe", message
                 return self
 
     def __exit__(self, *_: object) -> None:
-        self._pubsub.close()
+        self._channel.close()
 
     def __iter__(self) -> Iterator[Event]:
         batch = self._from_log() if self._late else self._next()
@@ -110,7 +106,10 @@ class Subscription:
 
     def _next(self) -> Iterator[Event]:
         try:
-            message = self._pubsub.get_message(timeout=min(SILENCE_SECONDS, self._patience()))
+            if not self._channel.is_open:
+                self._channel.open()
+                return self._from_log()
+            message = self._channel.read(min(SILENCE_SECONDS, self._patience()))
         except (RedisConnectionError, RedisTimeoutError):
             self._idle()
             time.sleep(_RECONNECT_SECONDS)  # nothing to wait for but Redis itself
@@ -118,9 +117,7 @@ class Subscription:
         if message is None:
             self._idle()
             return self._from_log()
-        if message["type"] != "message":  # subscribed anew, after a reconnect
-            return self._from_log()
-        fresh = self._sequence.from_channel(read_batch(self._codec, message["data"]))
+        fresh = self._sequence.from_channel(read_batch(self._codec, message))
         return self._from_log() if fresh is None else fresh
 
     def _from_log(self) -> Iterator[Event]:

@@ -35,6 +35,11 @@ class Channel:
         """Whether Redis has been asked for a sign of life, and has given none since."""
         return self._asked
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it listens, as far as is known."""
+        return self._connection is not None
+
     def open(self) -> None:
         """Listen, anew if need be; returns when Redis has taken note of it. What was sent before is not heard.
 

@@ -71,7 +71,8 @@ def _options(url: str) -> dict[str, Any]:
 
 def connect_async(url: str) -> redis.asyncio.Redis:
     """The async twin of `connect`; the client belongs to the event loop that is running."""
-    options: dict[str, Any] = {**_options(url), "retry": AsyncRetry(NoBackoff(), 0)}
+    # With the third version of the protocol redis-py writes each message of a channel out for its log.
+    options: dict[str, Any] = {**_options(url), "retry": AsyncRetry(NoBackoff(), 0), "protocol": 2}
     try:
         return redis.asyncio.Redis.from_url(url, **options)  # pyright: ignore[reportUnknownMemberType]
     except ValueError:
