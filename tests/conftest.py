@@ -1,9 +1,13 @@
-"""Fixtures that every test may use: a real private Redis, and a check that nothing is left behind in it."""
+"""Fixtures that every test may use: a real private Redis, and a check that nothing is left behind in it.
+
+And what makes a run of all tests short: how many go on at once, and in which order.
+"""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 import redis
@@ -14,9 +18,46 @@ from fleetgraph.redis_server import RedisServer, find_server_binary
 from tests.fleet import gates
 from tests.leaks import leaked_keys
 
-# How long an example takes says something about the machine, not about the code.
+# How long an example takes says something about the machine, not about the code. The long run of what decodes:
+# `pytest tests/wire --hypothesis-profile=thorough --timeout=3600`.
 settings.register_profile("fleetgraph", deadline=None)
+settings.register_profile("thorough", deadline=None, max_examples=5000)
 settings.load_profile("fleetgraph")
+
+
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """`-n auto`: more test processes than cores, since many tests wait, for leases to run out or processes to start."""
+    cores = yield
+    return cores if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ else cores + 1
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spread the tests marked `long` over the first half: no two wait for each other, and no run ends with one."""
+    long = [item for item in items if item.get_closest_marker("long")]
+    rest = [item for item in items if not item.get_closest_marker("long")]
+    apart = max(len(rest) // 2 // max(len(long), 1), 1)
+    for number, item in enumerate(long):
+        rest.insert(number * apart, item)
+    items[:] = rest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def bytecode(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Processes that tests start are many, and compile what they import once, even where no bytecode is to be written.
+
+    It is then kept among the temporary files, in one place for all test processes.
+    """
+    if not os.environ.get("PYTHONDONTWRITEBYTECODE"):
+        yield
+        return
+    temporary = tmp_path_factory.getbasetemp()
+    shared: Path = temporary.parent if "PYTEST_XDIST_WORKER" in os.environ else temporary
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("PYTHONDONTWRITEBYTECODE")
+        patch.setenv("PYTHONPYCACHEPREFIX", str(shared / "bytecode"))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -19,9 +19,9 @@ from typing_extensions import TypedDict
 
 from fleetgraph.errors import EmptyInputError
 from fleetgraph.fleet import Fleet
-from tests.differential.harness import CASES, METHODS, cases, ways_of
+from tests.differential.choosing import ways_in_process, ways_on_a_fleet
+from tests.differential.harness import CASES, cases
 from tests.differential.libraries import Library, LibraryName, library
-from tests.differential.test_fleet import ways_on_a_fleet
 
 REPOSITORY = Path(__file__).parent.parent
 BOTH: list[LibraryName] = ["langgraph", "fleetgraph"]
@@ -78,8 +78,8 @@ def assert_in_the_corpus(test: str) -> None:
     played = [case for case in cases(theme) if name in ("", case.name)]
     assert played, test
     for case in played:
-        assert any(ways_of(case, method) for method in METHODS), f"{test} is not played in-process"
-        assert any(ways_on_a_fleet(case, method) for method in METHODS), f"{test} is not played on a fleet"
+        assert ways_in_process(case), f"{test} is not played in-process"
+        assert ways_on_a_fleet(case), f"{test} is not played on a fleet"
 
 
 @cache

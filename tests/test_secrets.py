@@ -205,6 +205,7 @@ def environment(url: str) -> dict[str, str]:
     return {**os.environ, URL_VARIABLE: url, "PYTHONPATH": os.pathsep.join(path or os.getcwd() for path in sys.path)}
 
 
+@pytest.mark.long
 def test_workers_of_a_program_do_not_show_the_password(guarded: str, capfd: pytest.CaptureFixture[str]) -> None:
     with LocalWorkers(GRAPH, guarded, "secrets", 2, 1):
         children = psutil.Process().children(recursive=True)
@@ -261,6 +262,7 @@ def test_help_does_not_show_the_url(arguments: list[str], capsys: Any, monkeypat
     [["worker", GRAPH], ["coordinator", GRAPH], ["runs"], ["demo", "--redis", NOBODY], ["run", "graph"]],
     ids=lambda names: names[0],
 )
+@pytest.mark.long
 def test_commands_that_find_no_redis(arguments: list[str], tmp_path: Path) -> None:
     output = tmp_path / "output"
     with command(*arguments, url=NOBODY, output=output) as process:

@@ -10,6 +10,7 @@ SEED = 4
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.long
 def test_nothing_is_lost_whatever_fails() -> None:
     plan = Plan(seconds=15, seed=SEED, hosts=2, users=4, retention=20, pause=2, longest=5, verbose=False)
 

@@ -132,6 +132,7 @@ def test_ctrl_c(server: RedisServer, client: Client, options: list[str]) -> None
         assert client.handle(run).result()["log"] == [key, "after 1"]
 
 
+@pytest.mark.long
 def test_a_command_that_is_killed_takes_its_run_along(server: RedisServer, client: Client) -> None:
     """With the terminal that it ran in, say."""
     command = ["run", "holding", "--thread", (key := new_key()), "--input", held(key), "--json"]
@@ -276,6 +277,7 @@ def test_one_clear_line(fleetgraph: Fleetgraph, arguments: tuple[str, ...], text
 
 
 @pytest.mark.parametrize("command", [("run", "g"), ("join", "0" * 32), ("runs",), ("state", "g", "--thread", "1")])
+@pytest.mark.long
 def test_no_redis(command: tuple[str, ...]) -> None:
     done = run_command(*command, "--redis", "redis://:secret@127.0.0.1:1/0")
     assert done.status == 1

@@ -46,8 +46,8 @@ class Caller:
         self._store.expire(self._key, 60)
 
     def reply_to(self, id: str) -> Reply:
-        popped = cast("Any", self._store.blpop([keys.reply(id)], 10))
-        assert popped is not None, "no reply"
+        # Each look is shorter than the connection's own patience.
+        popped: Any = wait_until(lambda: self._store.blpop([keys.reply(id)], 2), 20, "a reply")
         return decode_reply(CODEC, popped[1])
 
     def ask(self, method: str, payload: bytes) -> Reply:

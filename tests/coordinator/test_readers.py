@@ -131,6 +131,7 @@ def test_runs_that_are_read_or_need_no_reader_go_on(client: Client, order: Order
     assert {run.status for run in (lasting, read, read_again, read_by_another)} == {"running"}
 
 
+@pytest.mark.long
 def test_time_without_redis_does_not_count(service: Service, order: Order) -> None:
     """Readers come back when Redis does: nobody is taken for gone before they could."""
     run = order()

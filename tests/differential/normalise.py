@@ -31,6 +31,7 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from itertools import groupby, takewhile
 from typing import Any, cast
 
@@ -53,6 +54,8 @@ class Ids:
 
     def scrub(self, text: str) -> str:
         """`text` with each id replaced by its number, and each timestamp, measured time and address by a word."""
+        if not _has_chance(text):
+            return text
         return _without_chance(ANY_ID.sub(lambda match: self._number(match.group()), text))
 
     def _number(self, found: str) -> str:
@@ -61,6 +64,12 @@ class Ids:
 
 def _without_chance(text: str) -> str:
     return ADDRESS.sub("<address>", ELAPSED.sub("<seconds>", TIMESTAMP.sub("<time>", text)))
+
+
+@lru_cache(10_000)
+def _has_chance(text: str) -> bool:
+    # Most strings are keys and names, the same ones in every chunk.
+    return any(pattern.search(text) for pattern in (ANY_ID, TIMESTAMP, ELAPSED, ADDRESS))
 
 
 class _AllAlike(Ids):

@@ -1,103 +1,18 @@
-"""A fleet gives its callers what LangGraph gives them: the corpus again, over Redis, RQ and the wire.
+"""What the comparison of the corpus leaves out, on a fleet: when chunks come, many runs at once, and processes."""
 
-One inline fleet serves all tests of a process: coordinator and workers are threads, the Redis is a real one.
-"""
-
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from fleetgraph.fleet import Fleet
 from tests.differential import graphs, live
-from tests.differential.harness import (
-    CASES,
-    EVERY_WAY,
-    METHODS,
-    THEMES_OF_SUBGRAPHS,
-    THEMES_OF_THREADS,
-    WAYS,
-    Case,
-    Method,
-    Played,
-    Way,
-    canonical,
-    cases,
-    differences,
-    expected,
-    is_played,
-    ways_of,
-)
+from tests.differential.harness import CASES, WAYS, Played, canonical, cases, expected
 from tests.differential.libraries import library
 from tests.differential.normalise import Ids, freeze
 from tests.differential.test_messages import HI, URL, ask_openai, chatbot
 from tests.openai_server import Gate, OpenAIServer, Reply
 
-WAYS_ON_A_FLEET = [
-    "stream-updates",
-    "stream-custom",
-    "stream-messages",
-    "stream-debug-saved",
-    "stream-values_v2",
-    "stream-all",
-    "stream-all-saved",
-    "stream-all_v2-saved",
-    "astream-all-saved",
-    "invoke",
-    "ainvoke-saved",
-]
-"""What the wire can make a difference to; the envelopes of all modes are compared in-process."""
-
-WAYS_OF_THREADS_ON_A_FLEET = [
-    *("stream-updates-saved", "stream-all-saved", "stream-all_v2-saved", "astream-all-saved"),
-    *("invoke-v2-saved", "ainvoke-saved", "stream-all", "invoke"),
-]
-"""The same for the cases about what a thread remembers, in a saver that the caller holds."""
-
-
-WAYS_OF_SUBGRAPHS_ON_A_FLEET = [
-    *("stream-updates_subgraphs", "stream-messages_subgraphs", "stream-all_subgraphs", "stream-all_subgraphs-saved"),
-    *("stream-all_subgraphs_v2-saved", "astream-all_subgraphs-saved", "stream-all-saved", "invoke", "ainvoke-saved"),
-]
-
-
-TELLING_WAYS_ON_A_FLEET = {
-    *("stream-all_subgraphs-saved", "stream-all-saved", "astream-all_subgraphs-saved", "astream-all-saved"),
-    *("stream-all", "invoke"),
-}
-
-
-def inline() -> Any:
-    """A fleet with more workers than one, so that tasks of one superstep run on several."""
-    return Fleet.inline(workers=2)
-
-
-@pytest.fixture(scope="session")
-def fleet() -> Iterator[Any]:
-    with inline() as fleet:
-        yield fleet
-
-
-def ways_on_a_fleet(case: Case, method: Method) -> list[Way]:
-    if not case.async_only and not is_played(case, method, 3):
-        return []
-    names = WAYS_OF_THREADS_ON_A_FLEET if case.theme in THEMES_OF_THREADS else WAYS_ON_A_FLEET
-    if case.async_only and case.theme == "state_api" and not method.startswith("a"):
-        return []  # what follows an update runs in the caller's process, whose sync methods can't await it
-    names = WAYS_OF_SUBGRAPHS_ON_A_FLEET if case.theme in THEMES_OF_SUBGRAPHS else names
-    return ways_of(case, method, names if EVERY_WAY else [name for name in names if name in TELLING_WAYS_ON_A_FLEET])
-
-
-@pytest.mark.parametrize(
-    ("case", "method"),
-    [(case, method) for case in cases() for method in METHODS if ways_on_a_fleet(case, method)],
-    ids=str,
-)
-def test_same_as_langgraph(fleet: Any, case: Case, method: Method) -> None:
-    # Workers run coroutine functions whichever way the caller came: a sync caller gets what LangGraph's async one gets.
-    ways = ways_on_a_fleet(case, method)
-    ours, theirs = differences(case, ways, lambda graph: graph.on(fleet), like_async=case.async_only)
-    assert ours == theirs
+cases()  # loads the corpus
 
 
 # --- when --------------------------------------------------------------------------------------------------------

@@ -9,19 +9,11 @@ from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 from langchain_core.messages import HumanMessage
 from langchain_openai import ChatOpenAI
 
-from tests.differential.harness import Case, Method, cases, differences, ways_of
 from tests.differential.libraries import Library, LibraryName, library
 from tests.differential.normalise import Chunk, Ids, canonical_run, freeze, open_envelope
 from tests.openai_server import Gate, OpenAIServer, Reply, ToolCall
 
 BOTH: list[LibraryName] = ["langgraph", "fleetgraph"]
-
-
-@pytest.mark.parametrize("method", ["stream", "astream", "invoke", "ainvoke"])
-@pytest.mark.parametrize("case", cases("chat"), ids=str)
-def test_same_as_langgraph(case: Case, method: Method) -> None:
-    ours, theirs = differences(case, ways_of(case, method))
-    assert ours == theirs
 
 
 # --- a model at the other end of a socket ------------------------------------------------------------------------

@@ -44,6 +44,7 @@ def reader(url: str, key: str, on_disconnect: str) -> Process:
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("coordinators", [1, 2], ids=["alone", "with its coordinator"])
+@pytest.mark.long
 def test_a_run_whose_reader_was_killed(
     start_worker: Callable[..., Any],
     start_coordinator: Callable[[], CoordinatorProcess],

@@ -107,6 +107,7 @@ def running() -> Iterator[Callable[..., Future[Any]]]:
 
 
 @pytest.mark.timeout(150)
+@pytest.mark.long
 def test_a_node_writes_a_hundred_megabytes(fleet: Fleet, record_property: Callable[[str, object], None]) -> None:
     graph = graph_of(write, measure).on(fleet)
     began = time.monotonic()
@@ -169,6 +170,7 @@ def test_a_limit_that_is_none(text: str, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.timeout(150)
+@pytest.mark.long
 def test_ten_thousand_sends(fleet: Fleet) -> None:
     builder = StateGraph(State)
     builder.add_node("node", lambda number: {"many": [number]})

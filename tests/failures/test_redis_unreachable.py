@@ -29,6 +29,7 @@ STOPPED_SECONDS = 5.0
 
 
 @pytest.mark.timeout(180)
+@pytest.mark.long
 def test_a_network_that_was_down_and_left_connections_half_open(
     start_worker: Callable[..., Any], durable: RedisServer, queue: str, figure: Callable[..., None]
 ) -> None:
@@ -61,6 +62,7 @@ def test_a_network_that_was_down_and_left_connections_half_open(
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.long
 def test_a_redis_that_was_stopped_costs_no_worker_its_tasks(
     start_worker: Callable[..., Any], durable: RedisServer, queue: str, figure: Callable[..., None]
 ) -> None:

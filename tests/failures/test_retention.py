@@ -24,6 +24,7 @@ GRAPHS = ["tests.failures.lasting:asking", "tests.failures.lasting:calling", "te
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.long
 def test_an_idle_redis_goes_back_to_the_keys_it_had(
     start_worker: Callable[..., Any], server: RedisServer, client: redis.Redis, queue: str
 ) -> None:

@@ -16,6 +16,7 @@ from tests.fleet.observing import new_key
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.long
 def test_it_fails_its_run_and_the_fleet_lives_on(server: RedisServer, figure: Callable[..., None]) -> None:
     key = new_key()
     with Fleet.local(workers=2, concurrency=2) as fleet:

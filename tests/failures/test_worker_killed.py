@@ -14,7 +14,7 @@ from fleetgraph.fleet import Fleet
 from fleetgraph.redis_server import RedisServer
 from fleetgraph.wire import keys
 from fleetgraph.wire.codec import Codec
-from fleetgraph.wire.events import decode_message
+from fleetgraph.wire.events import read_batch
 from tests.failures.conftest import StockWorker, begun, kill_all, until
 from tests.failures.graphs import saying, weighing
 from tests.fleet import gates
@@ -54,7 +54,7 @@ def test_its_task_runs_again_elsewhere(
     assert result["log"] == ["said by 2"]
     assert run.shown("custom") == ["before, 1", "before, 2", "after, 2"]
     assert len(run.shown("updates")) == 1
-    events = list(Sequence(watched.id).from_log(decode_message(Codec(), fields[b"m"]) for _, fields in log))
+    events = list(Sequence(watched.id).from_log(read_batch(Codec(), fields[b"m"]) for _, fields in log))
     said = [(event.payload, event.attempt) for event in events if event.mode == "custom"]
     assert said == [("before, 1", 1), ("before, 2", 2), ("after, 2", 2)]
     assert gates.arrived(f"{key}:ended") == gates.arrived(f"{key}:began")[1:]

@@ -20,7 +20,7 @@ from tests.fuzz.found import FOUND
 from tests.fuzz.statistics import Statistics
 from tests.fuzz.strategies import scenarios
 
-PARTS_IN_PROCESS, EXAMPLES_IN_PROCESS = 10, 30
+PARTS_IN_PROCESS, EXAMPLES_IN_PROCESS = 10, 20
 PARTS_ON_A_FLEET, EXAMPLES_ON_A_FLEET = 4, 12
 
 

@@ -17,6 +17,7 @@ from fleetgraph.wire.calls import Method, Reply, decode_reply, encode_call
 from fleetgraph.wire.codec import Codec
 from fleetgraph.wire.roles import Role
 from tests.security.conftest import Guarded
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("nothing_refused")
 
@@ -54,8 +55,8 @@ class Caller:
         self._connection.rpush(keys.calls(self._coordinator), data)
 
     def reply_to(self, id: str) -> Reply:
-        found = self._connection.blpop(keys.reply(id), 10)
-        assert found is not None, "no reply"
+        # Each look is shorter than the connection's own patience.
+        found = wait_until(lambda: self._connection.blpop(keys.reply(id), 2), 20, "a reply")
         return decode_reply(CODEC, found[1])
 
     def ask(self, method: Method, **payload: Any) -> Reply:

@@ -117,9 +117,8 @@ def dispatched(desk: Desk, task: str, data: bytes) -> Any:
     load(desk.client)
     *words, _ = dispatch(desk.run, 1, QUEUE, desk.id, [Dispatch(task, 1, desk.name, "note", 1, b"")]).words
     untyped.execute_command(*words, data)
-    found = untyped.blpop(keys.inbox(desk.id), 10)
-    assert found is not None, "no outcome"
-    outcome: Outcome = decode_outcome(desk.registry.codec, found[1])
+    found = wait_until(lambda: untyped.lpop(keys.inbox(desk.id)), 20, "an outcome")
+    outcome: Outcome = decode_outcome(desk.registry.codec, found)
     assert outcome.task == task
     return outcome.error or outcome.writes
 
@@ -131,7 +130,7 @@ def queued(desk: Desk, fields: dict[str, Any]) -> str:
     untyped.hset(keys.rq_job(job), mapping={"status": "queued", "origin": QUEUE, "timeout": 10, **fields})
     untyped.expire(keys.rq_job(job), 60)
     untyped.rpush(keys.rq_queue(QUEUE), job)
-    wait_until(lambda: untyped.zscore(keys.rq_failed(QUEUE), job), 10, "the job's failure")
+    wait_until(lambda: untyped.zscore(keys.rq_failed(QUEUE), job), 20, "the job's failure")
     return job
 
 

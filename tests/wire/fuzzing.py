@@ -100,6 +100,7 @@ class Decoder(NamedTuple):
 
 def _decoders(name: str, codec: Codec) -> dict[str, Decoder]:
     event = encode_event(codec, "custom", ("a",), "task", 1, 1.5, VALUE)
+    token = encode_event(codec, "messages", (), "task", 1, 1.5, (Model(a=2), {"a": [1, (2,)], "b": "x" * 99}))
     request = encode_request(codec, Request("run", "task", 1, "worker", 1, "store", VALUE), "")
     answer = encode_answer(codec, Answer(1, VALUE, KeyError("x")), "")
     outcome = codec.encode_outcome(OUTCOME)
@@ -108,7 +109,8 @@ def _decoders(name: str, codec: Codec) -> dict[str, Decoder]:
         f"{name}task": Decoder(codec.decode_task, [codec.encode_task(TASK)]),
         f"{name}outcome": Decoder(codec.decode_outcome, [outcome]),
         f"{name}events": Decoder(
-            lambda data: decode_message(codec, data), [b"\x92\x05\x92" + event + event, b"\x92\x00\x90"]
+            lambda data: decode_message(codec, data),
+            [b"\x92\x05\x92" + event + event, b"\x92\x00\x90", b"\x92\x28\xdc\x00\x28" + token * 40],
         ),
         f"{name}request": Decoder(lambda data: decode_request(codec, data), [request]),
         f"{name}answer": Decoder(lambda data: decode_answer(codec, data), [answer]),

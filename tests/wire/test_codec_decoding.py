@@ -250,7 +250,7 @@ PLAIN = st.recursive(
 @example(34, ["builtins:ValueError", "x", b"\x90", b"\x81\xa4args\x01", [], ""])
 @example(34, ["builtins:BaseExceptionGroup", "x", b"\x92\xa1x\x91\x01", b"\x80", [], ""])
 @example(34, ["builtins:ValueError", "x", b"\x90", b"\x81\x01\x01", [], ""])
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=settings.default.max_examples * 8, deadline=None)
 def test_well_formed_extensions_of_random_content(code: int, plain: Any) -> None:
     decodes_or_refuses(msgpack.packb(ext(code, plain)))
 
@@ -267,7 +267,7 @@ def specimens() -> list[bytes]:
 
 
 @given(st.sampled_from(specimens()), st.data())
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=settings.default.max_examples * 8, deadline=None)
 def test_damaged_bytes(data: bytes, draw: st.DataObject) -> None:
     at = draw.draw(st.integers(0, len(data) - 1))
     damage: list[Callable[[], bytes]] = [

@@ -27,14 +27,14 @@ def test_a_specimen_is_read(decoder: Decoder) -> None:
 
 @every_decoder
 @given(data=st.binary(max_size=200))
-@settings(max_examples=100)
+@settings(max_examples=settings.default.max_examples // 2)
 def test_random_bytes(decoder: Decoder, data: bytes) -> None:
     decodes_or_refuses(decoder.decode, data)
 
 
 @every_decoder
 @given(draw=st.data())
-@settings(max_examples=100)
+@settings(max_examples=settings.default.max_examples // 2)
 def test_damaged_messages(decoder: Decoder, draw: st.DataObject) -> None:
     specimen = draw.draw(st.sampled_from(decoder.specimens))
     decodes_or_refuses(decoder.decode, draw.draw(damaged(specimen)))
@@ -70,7 +70,7 @@ PLAIN = st.recursive(
 
 @every_decoder
 @given(plain=PLAIN)
-@settings(max_examples=80)
+@settings(max_examples=settings.default.max_examples // 2)
 def test_well_formed_msgpack_of_any_content(decoder: Decoder, plain: Any) -> None:
     data = msgpack.packb(plain)
     decodes_or_refuses(decoder.decode, data)
@@ -79,7 +79,7 @@ def test_well_formed_msgpack_of_any_content(decoder: Decoder, plain: Any) -> Non
 
 @every_decoder
 @given(draw=st.data())
-@settings(max_examples=80)
+@settings(max_examples=settings.default.max_examples // 2)
 def test_messages_with_an_item_of_another_kind(decoder: Decoder, draw: st.DataObject) -> None:
     """The right length and the right head, and something else in one place, which reaches the code behind."""
     specimen = draw.draw(st.sampled_from(decoder.specimens))
