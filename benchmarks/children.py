@@ -41,6 +41,8 @@ class Child:
         self._command.append(json.dumps(dict(arguments)))
         path = [path or os.getcwd() for path in sys.path] if python is None else [str(REPOSITORY)]
         self._environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+        # Installed packages come compiled. What is measured from its source tree may keep what it has compiled, too.
+        self._environment.pop("PYTHONDONTWRITEBYTECODE", None)
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(

@@ -13,8 +13,8 @@ import redis
 from fleetgraph.redis_server import RedisServer
 from fleetgraph.wire.acl import rules
 from fleetgraph.wire.roles import CACHE_PREFIX, SAVER_PREFIX, STORE_PREFIX, Role
+from tests.client.conftest import gates_in
 from tests.client.processes import CoordinatorProcess
-from tests.fleet import gates
 from tests.fleet.processes import Worker, started
 from tests.security import graphs
 
@@ -82,29 +82,31 @@ def guarded() -> Iterator[Guarded]:
         made.admin.close()
 
 
-@pytest.fixture(params=["pairs", "flat"], scope="session")
-def fleet(request: pytest.FixtureRequest, redis_server: RedisServer) -> Iterator[Guarded]:
+@pytest.fixture
+def fleet(lasting_fleet: Guarded, redis_server: RedisServer) -> Iterator[Guarded]:
     """The same with a coordinator and a worker, once with the rules for Redis 7 and once with those for Redis 6.
 
     The gates that nodes wait at are in another Redis.
     """
-    with (
-        RedisServer() as server,
-        pytest.MonkeyPatch.context() as patch,
-    ):
+    with gates_in(redis_server):
+        yield lasting_fleet
+
+
+@pytest.fixture(params=["pairs", "flat"], scope="session")
+def lasting_fleet(request: pytest.FixtureRequest, redis_server: RedisServer) -> Iterator[Guarded]:
+    """What `fleet` is made of, for all tests."""
+    with RedisServer() as server:
         made = guard(server, redis6=request.param == "flat")
-        gates.close()
-        patch.setenv(gates.VARIABLE, redis_server.url)
-        patch.setenv(graphs.DATA, made.url(Role.COORDINATOR))
-        coordinator = CoordinatorProcess(*graphs.NAMES, url=made.url(Role.COORDINATOR), queue=QUEUE)
-        patch.setenv(graphs.DATA, made.url(Role.WORKER))
-        worker = Worker(*graphs.NAMES, url=made.url(Role.WORKER), queue=QUEUE)
+        with gates_in(redis_server), pytest.MonkeyPatch.context() as patch:
+            patch.setenv(graphs.DATA, made.url(Role.COORDINATOR))
+            coordinator = CoordinatorProcess(*graphs.NAMES, url=made.url(Role.COORDINATOR), queue=QUEUE)
+            patch.setenv(graphs.DATA, made.url(Role.WORKER))
+            worker = Worker(*graphs.NAMES, url=made.url(Role.WORKER), queue=QUEUE)
         with started(coordinator, worker):
             made.coordinator = coordinator.await_ready().id
             worker.await_ready()
             yield made
             assert [coordinator.popen.poll(), worker.popen.poll()] == [None, None], coordinator.errors + worker.errors
-        gates.close()
         made.admin.close()
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from uuid import UUID, uuid4
 
-from langchain_core.callbacks import AsyncCallbackManager, BaseCallbackHandler, CallbackManager
+from langchain_core.callbacks import AsyncCallbackManager, BaseCallbackHandler, BaseCallbackManager, CallbackManager
 from langchain_core.messages import BaseMessage
 from langchain_core.messages.tool import ToolOutputMixin
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, LLMResult
+from langchain_core.runnables.config import var_child_runnable_config
 
 from fleetgraph.constants import TAG_NOSTREAM
 from fleetgraph.pregel.context import TaskContext
@@ -29,7 +30,43 @@ def let_tools_return_commands() -> None:
         base.__bases__ = (ToolOutputMixin,)
 
 
-def callbacks_for(running: TaskContext) -> CallbackManager | AsyncCallbackManager:
+class Surroundings:
+    """What LangChain code finds around it in a node: the task's config, and those who listen to models. A context.
+
+    Args:
+        running: The task.
+        listening: Whether somebody listens.
+        told: Whether that is whoever streams `messages`.
+        streaming: Whether models are to stream though nobody is told.
+        counting: Whether every event of LangChain counts as progress.
+    """
+
+    __slots__ = ("_counting", "_entered", "_listening", "_running", "_streaming", "_told")
+
+    def __init__(self, running: TaskContext, *, listening: bool, told: bool, streaming: bool, counting: bool) -> None:
+        self._running = running
+        self._listening = listening
+        self._told = told
+        self._streaming = streaming
+        self._counting = counting
+
+    def __enter__(self) -> None:
+        running = self._running
+        if self._listening or isinstance(running.task.frame.config.get("callbacks"), BaseCallbackManager):
+            callbacks = running.config["callbacks"] = _callbacks_for(running)
+            if self._told:
+                callbacks.add_handler(MessagesHandler(running), inherit=True)
+            elif self._streaming:
+                callbacks.add_handler(UnheardHandler(), inherit=True)
+            if self._counting:
+                callbacks.add_handler(ProgressHandler(running), inherit=True)
+        self._entered = var_child_runnable_config.set(cast(Any, running.config))
+
+    def __exit__(self, *_: object) -> None:
+        var_child_runnable_config.reset(self._entered)
+
+
+def _callbacks_for(running: TaskContext) -> CallbackManager | AsyncCallbackManager:
     """The caller's callbacks, for a task's config, with the task's tags and metadata.
 
     A manager hands tags and metadata down to whatever runs inside the node, also where that is called with a config

@@ -7,8 +7,8 @@ somebody streams `messages` or the program uses it already.
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields, is_dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -41,36 +41,22 @@ def streaming(running: TaskContext) -> AbstractContextManager[None]:
     )
     if not listening and "langchain_core.runnables.config" not in sys.modules:
         return nullcontext()
-    return _inside_langchain(running, listening)
-
-
-@contextmanager
-def _inside_langchain(running: TaskContext, listening: bool) -> Generator[None]:
-    from langchain_core.callbacks import BaseCallbackManager
-    from langchain_core.runnables.config import var_child_runnable_config
-
-    from fleetgraph.stream.langchain import (
-        MessagesHandler,
-        ProgressHandler,
-        UnheardHandler,
-        callbacks_for,
-        let_tools_return_commands,
+    return _langchain().Surroundings(
+        running,
+        listening=listening,
+        told="messages" in running.emit.modes,
+        streaming=running.task.frame.unheard,
+        counting=_has_idle_timeout(running),
     )
 
-    let_tools_return_commands()
-    if listening or isinstance(running.task.frame.config.get("callbacks"), BaseCallbackManager):
-        callbacks = running.config["callbacks"] = callbacks_for(running)
-        if "messages" in running.emit.modes:
-            callbacks.add_handler(MessagesHandler(running), inherit=True)
-        elif running.task.frame.unheard:
-            callbacks.add_handler(UnheardHandler(), inherit=True)
-        if _has_idle_timeout(running):
-            callbacks.add_handler(ProgressHandler(running), inherit=True)
-    entered = var_child_runnable_config.set(cast(Any, running.config))
-    try:
-        yield
-    finally:
-        var_child_runnable_config.reset(entered)
+
+@cache
+def _langchain() -> Any:
+    """The module that knows LangChain, which is imported with it; LangChain's tools know Commands from then on."""
+    from fleetgraph.stream import langchain
+
+    langchain.let_tools_return_commands()
+    return langchain
 
 
 def _has_idle_timeout(running: TaskContext) -> bool:

@@ -347,10 +347,13 @@ class FleetWorker(BaseWorker):
     def _serve(self, burst: bool) -> None:
         backoff = Backoff(f"worker {self.name}")
         self._registry.changed.append(self._look)
+        maintained = float("-inf")
         try:
             while not self._stop.is_set():
                 try:
-                    self._maintain()
+                    if time.monotonic() - maintained >= WAIT_SECONDS:
+                        self._maintain()
+                        maintained = time.monotonic()
                     if burst:
                         if not self._work_off():
                             return
@@ -385,7 +388,8 @@ class FleetWorker(BaseWorker):
             self._become_unsure()  # what it was given before may not have been heard
             self._listening = True
             self._fill()
-        adopted = set(self._adopted)
+            return  # it may have been told to stop before it could hear that
+        adopted = self._adopted.copy()
         message = self._channel.wait()
         if self._channel.stalled:
             self._listening = False  # what is still on its way is too old
