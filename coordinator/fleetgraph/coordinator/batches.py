@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Final, TypeVar
 
 from fleetgraph.wire.transitions import Events, Mark
 
 BATCH_BYTES: Final = 64_000_000
-"""Of events or tasks in one call, about, unless one alone is larger: Redis cuts off who sends too much at once."""
+"""In one call, about, unless one item alone has more: Redis cuts off who sends too much at once."""
+
+T = TypeVar("T")
 
 
-def merged(events: Iterable[Events]) -> Iterable[Events]:
+def batches(items: Iterable[T], size: Callable[[T], int]) -> Iterable[list[T]]:
+    """The same items, a few large ones at most together; `size` gives the bytes of one. None of the lists is empty."""
+    batch: list[T] = []
+    total = 0
+    for one in items:
+        if batch and total + size(one) > BATCH_BYTES:
+            yield batch
+            batch, total = [], 0
+        batch.append(one)
+        total += size(one)
+    if batch:
+        yield batch
+
+
+def event_batches(events: Iterable[Events]) -> Iterable[list[Events]]:
+    """Events as Redis takes them, in as few items as possible, a few large ones at most together."""
+    return batches(_merged(events), lambda one: len(one.blob))
+
+
+def _merged(events: Iterable[Events]) -> Iterable[Events]:
     """The same events, those that follow each other without a mark as one item."""
     number, size, blobs = 0, 0, list[bytes]()
     for one in events:
@@ -25,17 +46,3 @@ def merged(events: Iterable[Events]) -> Iterable[Events]:
             yield one
     if number:
         yield Events(number, b"".join(blobs))
-
-
-def batches(items: Iterable[Events]) -> Iterable[list[Events]]:
-    """Items as Redis takes them at once: a few large ones at most."""
-    batch: list[Events] = []
-    size = 0
-    for one in items:
-        if batch and size + len(one.blob) > BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-        batch.append(one)
-        size += len(one.blob)
-    if batch:
-        yield batch

@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 from uuid import uuid4
 
 from fleetgraph.channels.base import MISSING
-from fleetgraph.coordinator.batches import BATCH_BYTES, batches, merged
+from fleetgraph.coordinator.batches import batches, event_batches
 from fleetgraph.coordinator.journal import (
     CACHED,
     DRAINED,
@@ -671,7 +671,7 @@ class Run:
     def _publish(self, events: list[Events]) -> list[Call[Any]]:
         if not events:
             return []
-        return [call for batch in batches(merged(events)) for call in self._publish_batch(batch)]
+        return [call for batch in event_batches(events) for call in self._publish_batch(batch)]
 
     def _publish_batch(self, items: list[Events]) -> list[Call[Any]]:
         start = self._sent
@@ -695,31 +695,21 @@ class Run:
     def _dispatch(self, started: list[_Outstanding]) -> list[Call[Any]]:
         messages = [self._message(one) for one in started]
         calls = self._stored()
-        batch: list[Dispatch] = []
-        size = 0
-        for one, message in zip(started, messages, strict=True):
-            if batch and size + len(message) > BATCH_BYTES:
-                calls.append(self._dispatch_batch(batch))
-                batch, size = [], 0
-            batch.append(Dispatch(one.task.id, one.attempt, self.graph.name, one.task.name, one.task.step, message))
-            size += len(message)
-        return [*calls, self._dispatch_batch(batch)]
+        name = self.graph.name
+        attempts = [
+            Dispatch(one.task.id, one.attempt, name, one.task.name, one.task.step, message)
+            for one, message in zip(started, messages, strict=True)
+        ]
+        return [*calls, *(self._dispatch_batch(batch) for batch in batches(attempts, lambda one: len(one.message)))]
 
     def _stored(self) -> list[Call[Any]]:
         """Store the values that the tasks that follow need."""
         changes = self._shelf.changes()
         if changes is None:
             return []
-        calls: list[Call[Any]] = []
-        batch: dict[str, bytes] = {}
-        size = 0
-        for name, data in changes.new.items():
-            if batch and size + len(data) > BATCH_BYTES:
-                calls.append(self._store_batch(batch, []))
-                batch, size = {}, 0
-            batch[name] = data
-            size += len(data)
-        return [*calls, self._store_batch(batch, changes.gone, sweep=changes.sweep)]
+        *most, last = [*batches(changes.new.items(), lambda item: len(item[1]))] or [[]]
+        calls = [self._store_batch(dict(batch), []) for batch in most]
+        return [*calls, self._store_batch(dict(last), changes.gone, sweep=changes.sweep)]
 
     def _store_batch(self, new: dict[str, bytes], gone: list[str], *, sweep: bool = False) -> Call[Any]:
         self._batches += 1
@@ -765,7 +755,7 @@ class Run:
         except EncodeError:  # readers elsewhere get its text; the caller in this process has the error itself
             last = self._event(RUN, End(status.value).payload() | {"error": repr(error)[:ERROR_LENGTH]}, None)
         self._outstanding.clear()
-        *most, items = batches(merged([*(events or []), Events(1, last)]))
+        *most, items = event_batches([*(events or []), Events(1, last)])
         # The text of an error may tell what the state holds, which is not to be read where that is encrypted.
         text = "" if error is None else type(error).__name__
         if error is not None and not self.codec.encrypts:

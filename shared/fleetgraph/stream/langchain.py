@@ -35,28 +35,27 @@ class Surroundings:
 
     Args:
         running: The task.
-        listening: Whether somebody listens.
-        told: Whether that is whoever streams `messages`.
-        streaming: Whether models are to stream though nobody is told.
+        told: Whether somebody streams `messages`.
+        unheard: Whether models are to stream though nobody is told.
         counting: Whether every event of LangChain counts as progress.
     """
 
-    __slots__ = ("_counting", "_entered", "_listening", "_running", "_streaming", "_told")
+    __slots__ = ("_counting", "_entered", "_running", "_told", "_unheard")
 
-    def __init__(self, running: TaskContext, *, listening: bool, told: bool, streaming: bool, counting: bool) -> None:
+    def __init__(self, running: TaskContext, *, told: bool, unheard: bool, counting: bool) -> None:
         self._running = running
-        self._listening = listening
         self._told = told
-        self._streaming = streaming
+        self._unheard = unheard
         self._counting = counting
 
     def __enter__(self) -> None:
         running = self._running
-        if self._listening or isinstance(running.task.frame.config.get("callbacks"), BaseCallbackManager):
+        listening = self._told or self._unheard or self._counting
+        if listening or isinstance(running.task.frame.config.get("callbacks"), BaseCallbackManager):
             callbacks = running.config["callbacks"] = _callbacks_for(running)
             if self._told:
                 callbacks.add_handler(MessagesHandler(running), inherit=True)
-            elif self._streaming:
+            elif self._unheard:
                 callbacks.add_handler(UnheardHandler(), inherit=True)
             if self._counting:
                 callbacks.add_handler(ProgressHandler(running), inherit=True)

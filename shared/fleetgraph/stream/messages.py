@@ -36,18 +36,11 @@ def _message_classes() -> tuple[type[Any], ...]:
 
 def streaming(running: TaskContext) -> AbstractContextManager[None]:
     """While a node runs: lets LangChain code inside it find the task's config, and streams what its models say."""
-    listening = langchain_installed() and (
-        "messages" in running.emit.modes or running.task.frame.unheard or _has_idle_timeout(running)
-    )
+    told, unheard, counting = "messages" in running.emit.modes, running.task.frame.unheard, _has_idle_timeout(running)
+    listening = langchain_installed() and (told or unheard or counting)
     if not listening and "langchain_core.runnables.config" not in sys.modules:
         return nullcontext()
-    return _langchain().Surroundings(
-        running,
-        listening=listening,
-        told="messages" in running.emit.modes,
-        streaming=running.task.frame.unheard,
-        counting=_has_idle_timeout(running),
-    )
+    return _langchain().Surroundings(running, told=told, unheard=unheard, counting=counting)
 
 
 @cache

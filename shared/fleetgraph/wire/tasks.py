@@ -162,8 +162,11 @@ def _more(task: Task, facts: RunFacts, resumable: bool) -> dict[str, Any]:
 
 def named_values(message: TaskMessage) -> dict[str, Reference]:
     """The values of the state that a message only names, by channel."""
-    more = message.more
-    named: dict[str, Any] = {**(more.get("kept") or {}), **(more.get("seen") or {})}
+    return _named(message, "kept") | _named(message, "seen")
+
+
+def _named(message: TaskMessage, what: str) -> dict[str, Reference]:
+    named: dict[str, Any] = message.more.get(what) or {}
     return {channel: Reference(*reference) for channel, reference in named.items()}
 
 
@@ -174,16 +177,16 @@ def completed(message: TaskMessage, value: Callable[[str, Reference], Any]) -> T
         message: As it came.
         value: Gives a value, each time afresh: that of a channel, by its reference.
     """
-    kept, seen = message.more.get("kept"), message.more.get("seen")
+    kept, seen = _named(message, "kept"), _named(message, "seen")
     if not kept and not seen:
         return message
     given: Any = message.input
     if kept:
-        found = {channel: value(channel, Reference(*named)) for channel, named in kept.items()}
+        found = {channel: value(channel, reference) for channel, reference in kept.items()}
         given = found[WHOLE] if WHOLE in found else dict(given) | found
     snapshot = message.snapshot
     if seen:
-        found = {channel: value(channel, Reference(*named)) for channel, named in seen.items()}
+        found = {channel: value(channel, reference) for channel, reference in seen.items()}
         snapshot = {**(snapshot or {}), **found}
     return replace(message, input=given, snapshot=snapshot)
 

@@ -13,7 +13,7 @@ from fleetgraph.errors import FleetError, ValueLost
 from fleetgraph.wire.calling import execute
 from fleetgraph.wire.codec import Codec
 from fleetgraph.wire.outages import Backoff, persistently
-from fleetgraph.wire.values import Pieces, Reference, about, digest, fetch
+from fleetgraph.wire.values import Pieces, Reference, about, bit_field, digest, fetch
 
 CACHE_BYTES: Final = 256 << 20
 """Of encoded values that a worker keeps: those of the largest states it is likely to have tasks of at one time."""
@@ -77,10 +77,8 @@ class ValueCache:
             pieces = kept.pieces
             if pieces.growths > reference.growths:  # a task of an earlier superstep, that has been given out again
                 pieces = Pieces()
-            if pieces is kept.pieces and 0 <= pieces.growths == reference.growths - 1 and kept.written:
-                written, kept.written = kept.written, b""
-                if digest(written) == reference.digest:
-                    pieces.add(reference.growths, [(reference.bits_since(pieces.growths)[0], written)])
+            elif 0 <= pieces.growths == reference.growths - 1:
+                self._recognize(kept, reference)
             if pieces.growths < reference.growths and not self._follow(pieces, run, reference):
                 self._fetch(pieces, run, channel, reference)
             if pieces is kept.pieces:
@@ -103,6 +101,12 @@ class ValueCache:
             if (kept := self._kept.get(key)) is not None:
                 kept.written = self._codec.encode(value)
                 self._account(key, kept.size)
+
+    def _recognize(self, kept: _Kept, reference: Reference) -> None:
+        """Add what a task of this worker has written, if that is what the value has grown by since."""
+        written, kept.written = kept.written, b""
+        if written and digest(written) == reference.digest:
+            kept.pieces.add(reference.growths, [(bit_field(reference.name, reference.growths), written)])
 
     def _follow(self, pieces: Pieces, run: str, reference: Reference) -> bool:
         """Fetch what a value has grown by, if that is all there in small pieces."""
