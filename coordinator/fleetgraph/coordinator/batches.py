@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from typing import Final, TypeVar
 
@@ -13,12 +14,15 @@ BATCH_BYTES: Final = 64_000_000
 T = TypeVar("T")
 
 
-def batches(items: Iterable[T], size: Callable[[T], int]) -> Iterable[list[T]]:
-    """The same items, a few large ones at most together; `size` gives the bytes of one. None of the lists is empty."""
+def batches(items: Iterable[T], size: Callable[[T], int], most: int = sys.maxsize) -> Iterable[list[T]]:
+    """The same items, a few large ones at most together, and never more than `most`; none of the lists is empty.
+
+    `size` gives the bytes of one.
+    """
     batch: list[T] = []
     total = 0
     for one in items:
-        if batch and total + size(one) > BATCH_BYTES:
+        if batch and (total + size(one) > BATCH_BYTES or len(batch) == most):
             yield batch
             batch, total = [], 0
         batch.append(one)

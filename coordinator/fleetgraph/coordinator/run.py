@@ -86,6 +86,9 @@ T = TypeVar("T")
 MAX_ATTEMPTS: Final = 3
 """How often a task is given to a worker that then vanishes, before it is taken for what kills them."""
 
+DISPATCHED_AT_ONCE: Final = 100
+"""Tasks in one call, at most: while Redis is busy with the next ones, workers have begun these."""
+
 RENEWALS: Final = 3
 """How often the expiry of a silent run is put off while it would take place once, so that a late one does no harm."""
 
@@ -700,7 +703,8 @@ class Run:
             Dispatch(one.task.id, one.attempt, name, one.task.name, one.task.step, message)
             for one, message in zip(started, messages, strict=True)
         ]
-        return [*calls, *(self._dispatch_batch(batch) for batch in batches(attempts, lambda one: len(one.message)))]
+        together = batches(attempts, lambda one: len(one.message), DISPATCHED_AT_ONCE)
+        return [*calls, *(self._dispatch_batch(batch) for batch in together)]
 
     def _stored(self) -> list[Call[Any]]:
         """Store the values that the tasks that follow need."""

@@ -31,9 +31,11 @@ def hold(state: Place, writer: StreamWriter) -> dict[str, Any]:
     name = f"{state['key']}:{state['number']}"
     gates.arrive(name)
     writer(f"{state['number']} holds")
-    gates.wait(name)
-    writer(f"{state['number']} goes on")
-    gates.arrive(f"{name}:ended")
+    try:
+        gates.wait(name)
+        writer(f"{state['number']} goes on")
+    finally:  # it is stopped there, if nobody waits for it any more and its worker knows
+        gates.arrive(f"{name}:ended")
     return {"held": [str(state["number"])], "pids": [os.getpid()]}
 
 

@@ -236,6 +236,7 @@ class Publisher:
         wait: Waits so many seconds for Redis to come back; tells whether to give up instead.
         finishing: Entered while outcomes are on their way, and while their answers are taken.
         unanswered: Told when the answer to outcomes got lost; called inside `finishing`.
+        away: Entered while Redis is waited for.
     """
 
     def __init__(
@@ -246,12 +247,14 @@ class Publisher:
         wait: Callable[[float], bool],
         finishing: Callable[[], AbstractContextManager[None]] = nullcontext,
         unanswered: Callable[[], None] | None = None,
+        away: AbstractContextManager[None] | None = None,
     ) -> None:
         self._line = Line(client)
         self._crashed = crashed
         self._wait = wait
         self._finishing = finishing
         self._unanswered = unanswered
+        self._away = away or nullcontext()
         self._queue: queue.SimpleQueue[_Item | None] = queue.SimpleQueue()
         self._backoff = Backoff("sending events and outcomes")
         self._late: list[_Step] = []
@@ -434,7 +437,9 @@ class Publisher:
         finishing = any(isinstance(step, _FinishStep | _TakeStep) for step in steps)
         with self._finishing() if finishing else nullcontext():
             try:
-                results = try_all(self._line, [step.call() for step in steps])
+                calls = [step.call() for step in steps]
+                with self._away:
+                    results = try_all(self._line, calls)
             except redis.RedisError:
                 if finishing and self._unanswered is not None:
                     self._unanswered()

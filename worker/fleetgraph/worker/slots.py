@@ -7,16 +7,21 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Coroutine
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
 
 logger = logging.getLogger(__name__)
 
 
 class CodeThreads:
-    """Threads that run user code; they do no I/O of the worker's.
+    """Threads that run user code.
 
-    Daemons, so that a node that hangs can't keep the process from exiting. Who was busy last is the first to get the
-    next job: a `queue` would wake the others in turn, and one more of them for nothing.
+    Daemons, so that a node that hangs can't keep the process from exiting. One of them at a time does what is the
+    worker's own: more would only take the interpreter from each other. Before it goes away into user code, or to wait
+    for something, it sees to it that another one does what there is to do.
 
     Args:
         count: How many there are.
@@ -27,14 +32,18 @@ class CodeThreads:
         self._crashed = crashed
         self._lock = threading.Lock()
         self._jobs: deque[Callable[[], None]] = deque()
-        """Those that no thread is free for."""
-        self._idle: list[_Slot] = []
+        self._idle: list[threading.Lock] = []
+        """What each of those that have nothing to do waits for; who was busy last is the first to be woken."""
+        self._present = 0
+        """How many are neither idle nor away."""
         self._own = threading.local()
-        """Of each thread: `next`, the job that it is to do next, if it has been found already."""
+        """Of each of these threads: `away`, in how many ways."""
         self._count = 0
         self._threads = [self._thread() for _ in range(count)]
         self._superfluous = 0
         self._stopping = False
+        self.away: AbstractContextManager[None] = _Away(self._leave, self._come_back)
+        """Entered by a job while what it does is not the worker's own, or waits. In other threads it means nothing."""
 
     def start(self) -> None:
         """Start the threads."""
@@ -43,6 +52,7 @@ class CodeThreads:
 
     def _thread(self) -> threading.Thread:
         self._count += 1
+        self._present += 1
         return threading.Thread(target=self._run, name=f"fleetgraph-node-{self._count}", daemon=True)
 
     def lend(self) -> None:
@@ -63,79 +73,92 @@ class CodeThreads:
     def submit(self, job: Callable[[], None]) -> None:
         """Call `job`, which must not raise, in a thread, as soon as one is free."""
         with self._lock:
-            if not self._idle:
-                self._jobs.append(job)
-                return
-            slot = self._idle.pop()
-        slot.give(job)
-
-    def follow(self, job: Callable[[], None]) -> None:
-        """As `submit`; if it is the last thing that a job does, its own thread is free, and takes the first one."""
-        if getattr(self._own, "next", job) is None:
-            self._own.next = job
-        else:
-            self.submit(job)
+            self._jobs.append(job)
+            woken = self._next()
+        if woken is not None:
+            woken.release()
 
     def stop(self) -> None:
         """End the threads when all jobs are done, without waiting for it."""
         with self._lock:
             self._stopping = True
             idle, self._idle = self._idle, []
-        for slot in idle:
-            slot.give(None)
+            self._present += len(idle)
+        for one in idle:
+            one.release()
+
+    def _leave(self) -> None:
+        away: int | None = getattr(self._own, "away", None)
+        if away is None:
+            return
+        self._own.away = away + 1
+        if away:
+            return
+        with self._lock:
+            self._present -= 1
+            woken = self._next()
+        if woken is not None:
+            woken.release()
+
+    def _come_back(self) -> None:
+        away: int | None = getattr(self._own, "away", None)
+        if away is None:
+            return
+        self._own.away = away - 1
+        if away == 1:
+            with self._lock:
+                self._present += 1
+
+    def _next(self) -> threading.Lock | None:
+        """Who is to be woken, if there is something to do and nobody is there to do it."""
+        if self._present or not self._jobs or not self._idle:
+            return None
+        self._present += 1
+        return self._idle.pop()
 
     def _run(self) -> None:
-        slot = _Slot()
+        self._own.away = 0
+        woken = threading.Lock()
+        woken.acquire()
         try:
-            while (job := self._next(slot)) is not None:
-                following: Callable[[], None] | None = job
-                while following is not None:
-                    self._own.next = None
-                    following()
-                    following = self._own.next
-                    if self._is_superfluous():
-                        if following is not None:
-                            self.submit(following)
-                        return
+            while (job := self._job(woken)) is not None:
+                job()
         except BaseException as error:
             self._crashed(error)
 
-    def _next(self, slot: _Slot) -> Callable[[], None] | None:
-        """Wait for the next job of this thread; None if there will be none."""
+    def _job(self, woken: threading.Lock) -> Callable[[], None] | None:
+        """Wait for what this thread is to do next, idle until `woken` is released; None if it is to end."""
+        while True:
+            with self._lock:
+                if self._superfluous or (self._stopping and not self._jobs):
+                    break
+                if self._jobs:
+                    return self._jobs.popleft()
+                self._present -= 1
+                self._idle.append(woken)
+            woken.acquire()
         with self._lock:
-            if self._jobs:
-                return self._jobs.popleft()
-            if self._stopping:
-                return None
-            self._idle.append(slot)
-        return slot.take()
-
-    def _is_superfluous(self) -> bool:
-        with self._lock:
-            if not self._superfluous:
-                return False
-            self._superfluous -= 1
+            self._superfluous = max(0, self._superfluous - 1)
             self._threads.remove(threading.current_thread())
-            return True
+            self._present -= 1
+            following = self._next()
+        if following is not None:
+            following.release()
+        return None
 
 
-class _Slot:
-    """Where an idle thread waits for its job."""
+class _Away:
+    """What a generator would do, in a fraction of its time."""
 
-    def __init__(self) -> None:
-        self._job: Callable[[], None] | None = None
-        self._given = threading.Lock()
-        self._given.acquire()
+    def __init__(self, leave: Callable[[], None], come_back: Callable[[], None]) -> None:
+        self._leave = leave
+        self._come_back = come_back
 
-    def give(self, job: Callable[[], None] | None) -> None:
-        """Let the thread go on."""
-        self._job = job
-        self._given.release()
+    def __enter__(self) -> None:
+        self._leave()
 
-    def take(self) -> Callable[[], None] | None:
-        """What it is given."""
-        self._given.acquire()
-        return self._job
+    def __exit__(self, *exc_info: object) -> None:
+        self._come_back()
 
 
 class LoopThread:
@@ -149,6 +172,8 @@ class LoopThread:
 
     def __init__(self, crashed: Callable[[BaseException], None]) -> None:
         self._crashed = crashed
+        self._lock = threading.Lock()
+        self._starting: list[Callable[[], None]] = []
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="fleetgraph-loop", daemon=True)
 
@@ -160,8 +185,18 @@ class LoopThread:
     def submit(self, work: Coroutine[Any, Any, object], done: Callable[[BaseException | None], None]) -> Running:
         """Run `work` on the loop; `done`, which must not raise or block, gets its error, or None if it has none."""
         running = Running(self._loop)
-        self._loop.call_soon_threadsafe(running.start, work, done)
+        with self._lock:
+            self._starting.append(partial(running.start, work, done))
+            woken = len(self._starting) > 1
+        if not woken:  # waking the loop takes longer than starting something
+            self._loop.call_soon_threadsafe(self._start)
         return running
+
+    def _start(self) -> None:
+        with self._lock:
+            starting, self._starting = self._starting, []
+        for start in starting:
+            start()
 
     def stop(self) -> None:
         """Cancel what still runs, end the thread, and return when it has ended."""
@@ -205,8 +240,13 @@ class Running:
 
     def start(self, work: Coroutine[Any, Any, object], done: Callable[[BaseException | None], None]) -> None:
         """Start it; on the event loop."""
+
+        def ended(task: asyncio.Task[BaseException | None]) -> None:
+            work.close()  # if it was cancelled before it began
+            done(_ending(task))
+
         self._task = self._loop.create_task(_held_back(work))
-        self._task.add_done_callback(lambda task: done(_ending(task)))
+        self._task.add_done_callback(ended)
 
     def cancel(self) -> None:
         """Cancel it, if it still runs."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
 import redis
@@ -45,14 +46,22 @@ class ValueCache:
         codec: Decodes them.
         wait: Waits so many seconds for Redis to come back; tells whether to give up instead.
         limit: Bytes of values to keep.
+        away: Entered while a value is fetched and decoded.
     """
 
     def __init__(
-        self, client: redis.Redis, codec: Codec, wait: Callable[[float], bool], limit: int = CACHE_BYTES
+        self,
+        client: redis.Redis,
+        codec: Codec,
+        wait: Callable[[float], bool],
+        limit: int = CACHE_BYTES,
+        *,
+        away: AbstractContextManager[None] | None = None,
     ) -> None:
         self._client = client
         self._codec = codec
         self._wait = wait
+        self._away = away or nullcontext()
         self._limit = limit
         self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
@@ -73,7 +82,7 @@ class ValueCache:
         with self._lock:
             kept = self._kept.setdefault(key, _Kept())
             self._kept.move_to_end(key)
-        with kept.fetching:
+        with self._away, kept.fetching:
             pieces = kept.pieces
             if pieces.growths > reference.growths:  # a task of an earlier superstep, that has been given out again
                 pieces = Pieces()

@@ -148,21 +148,22 @@ class FleetWorker(BaseWorker):
         """Whether the answer to a claim got lost, so that Redis may think that more is held."""
         self._worked = False
         self._thread: threading.Thread | None = None
+        self._code = CodeThreads(concurrency, partial(self._crashed, "node"))
         self._publisher = Publisher(
             connection,
             crashed=partial(self._crashed, "publisher"),
             wait=self._wait_for_redis,
             finishing=self._settling,
             unanswered=self._become_unsure,
+            away=self._code.away,
         )
-        self._code = CodeThreads(concurrency, partial(self._crashed, "node"))
         self._loop = LoopThread(partial(self._crashed, "event loop"))
         self._heart = threading.Thread(target=self._beat_until_over, name="fleetgraph-heart", daemon=True)
         self._registry = registry
         self._concurrency = concurrency
         self._told = ""
         """What its record in Redis says about it."""
-        values = ValueCache(connection, registry.codec, self._wait_for_redis)
+        values = ValueCache(connection, registry.codec, self._wait_for_redis, away=self._code.away)
         self._runner = Runner(registry, self.name, self._publisher, values)
         self._watchdog = Watchdog(partial(self._crashed, "watchdog"))
         self._asking = Asking(connection, self.name, registry, self._publisher, partial(self._crashed, "answers"))
@@ -339,7 +340,8 @@ class FleetWorker(BaseWorker):
             self._outage_since = self._outage_since or now
             if now - self._outage_since > OUTAGE_SECONDS:
                 return True
-        self._over.wait(seconds)
+        with self._code.away:
+            self._over.wait(seconds)
         return self._broken()
 
     # --- taking tasks -----------------------------------------------------------------------------------------
@@ -536,11 +538,11 @@ class FleetWorker(BaseWorker):
 
     # --- running them -----------------------------------------------------------------------------------------
 
-    def _hold(self, one: Claim, begin: Callable[[Callable[[], None]], None] | None = None) -> None:
+    def _hold(self, one: Claim) -> None:
         self._worked = True
         task = HeldTask(one, self._settle, self._settled)
         self._held.add(task)
-        (begin or self._code.submit)(partial(self._begin, task))
+        self._code.submit(partial(self._begin, task))
 
     def _begin(self, task: HeldTask) -> None:
         """Start a task; in a code thread."""
@@ -559,7 +561,8 @@ class FleetWorker(BaseWorker):
             if attempt.is_async:
                 task.runs_as(self._loop.submit(attempt.arun(), partial(self._ended_on_loop, task, attempt)))
                 return
-            task.call_in_thread.run(attempt.run)
+            with self._code.away:
+                task.call_in_thread.run(attempt.run)
         except BaseException as error:
             self._ended(task, attempt, error)
         else:
@@ -660,7 +663,7 @@ class FleetWorker(BaseWorker):
                 extra=log_fields("outcome-refused", task.claim.route),
             )
         for one in finished.claims:
-            self._hold(one, self._code.follow)
+            self._hold(one)
 
     # --- signs of life ----------------------------------------------------------------------------------------
 
