@@ -59,6 +59,9 @@ class Tree:
         self.root = root
         self._subgraphs = subgraphs
         self._owners: dict[str, Machine] = {}
+        """By task that has not ended, the machine it is of."""
+        self._called: set[str] = set()
+        """The tasks of a replay that were called before."""
         self._inside: dict[str, _Inside] = {}
         self._replayed: set[str] = set()
         self._entered: set[str] = set()
@@ -71,14 +74,14 @@ class Tree:
 
     def finished(self, task_id: str, writes: list[Write], *, cached: bool = False) -> list[Instruction]:
         """A task ended well, with these writes."""
-        machine, was_over = self._owners.get(task_id), self.root.over
+        machine, was_over = self._owners.pop(task_id, None), self.root.over
         if machine is None:
             return []
         return self._told(machine, machine.finished(task_id, writes, cached=cached), was_over)
 
     def failed(self, task_id: str, error: BaseException, writes: Iterable[Write] = ()) -> list[Instruction]:
         """A task raised, or asks something, after these writes."""
-        machine, was_over = self._owners.get(task_id), self.root.over
+        machine, was_over = self._owners.pop(task_id, None), self.root.over
         if machine is None:
             return []
         return self._told(machine, machine.failed(task_id, error, list(writes)), was_over)
@@ -114,7 +117,8 @@ class Tree:
             return None, []
         task, instructions = machine.called(parent, index, call)
         if task is not None:
-            if task.id not in self._owners:
+            if task.frame.replaying is not None and task.id not in self._called:
+                self._called.add(task.id)
                 self._place_in_replay(task)
             self._owners[task.id] = machine
         return task, self._carry(machine, instructions)
@@ -204,9 +208,10 @@ class Tree:
             out.append(KnowMessages(ids))
         ns = self._ns_of(inside)
         inside.chosen = None
-        if ns not in self._entered:  # later in the run it goes on from where it is then
+        places: Mapping[str, str] = parent.frame.config.get("configurable", {}).get("checkpoint_map", {})
+        if ns in places and ns not in self._entered:  # later in the run it goes on from where it is then
             self._entered.add(ns)
-            inside.chosen = parent.frame.config.get("configurable", {}).get("checkpoint_map", {}).get(ns)
+            inside.chosen = places[ns]
         settings, before = self._settings(inside)
         inside.machine = None
         if not settings.saving:
@@ -308,6 +313,7 @@ class Tree:
         if node.branches:
             task.returned = value
             return [RunTasks([task])]
+        del self._owners[task.id]
         out = self._carry(parent, parent.returned(task.id, value))
         if not silent and "messages" in parent.settings.modes and (found := messages.returned(value)):
             metadata = task_metadata(task)
