@@ -23,6 +23,7 @@ from fleetgraph.local_workers import LocalWorkers
 from fleetgraph.redis_server import RedisServer
 from fleetgraph.wire import keys
 from fleetgraph.wire.calls import Method, encode_call
+from fleetgraph.wire.channel import Channels
 from fleetgraph.wire.codec import Codec
 
 GRAPH: Final = "benchmarks.workloads.on_fleet:graph"
@@ -33,7 +34,7 @@ FEWEST_RUNS: Final = 500
 """A turn has several waves of runs, where one wave has fewer: else it would be too short to measure."""
 
 SILENCE_SECONDS: Final = 30.0
-"""After which the runs count as stuck: reading fails."""
+"""After which the runs count as stuck."""
 
 LOOK_SECONDS: Final = 0.05
 """Between two looks at how much memory the coordinator has."""
@@ -67,15 +68,6 @@ def _events(data: bytes) -> list[list[Any]]:
     return untyped.unpackb(data, strict_map_key=False)[1]
 
 
-def _listener(client: Any) -> Any:
-    """A connection that is told all events. It is read as it is, since `PubSub` takes longer than what is measured."""
-    options = {**client.connection_pool.connection_kwargs, "protocol": 2, "socket_timeout": SILENCE_SECONDS}
-    listener = client.connection_pool.connection_class(**options)
-    listener.send_command("PSUBSCRIBE", keys.events("*"))
-    listener.read_response()
-    return listener
-
-
 class ManyRuns:
     """Runs of ten supersteps, submitted to one coordinator process at once.
 
@@ -96,8 +88,9 @@ class ManyRuns:
             announce("loop", server.url if self._saver else None, {})
             stack.enter_context(LocalWorkers(GRAPH, server.url, QUEUE, 2, 8))
             self._client = stack.enter_context(connect(server.url))
-            self._listener = _listener(self._client)
-            stack.callback(self._listener.disconnect)
+            self._channels = Channels(self._client, keys.events("*"), SILENCE_SECONDS)
+            self._channels.open()
+            stack.callback(self._channels.close)
             service = stack.enter_context(_coordinator(server.url))
             stack.callback(service.terminate)
             assert service.stdout is not None
@@ -138,8 +131,9 @@ class ManyRuns:
                 pipe.rpush(self._calls, data)
             pipe.execute()
         while wave.waiting:
-            _, _, channel, data = self._listener.read_response()
-            wave.see(channel, data)
+            if (message := self._channels.read()) is None:
+                raise AssertionError(f"{len(wave.waiting)} runs are stuck")
+            wave.see(*message)
             if time.perf_counter() - looked > LOOK_SECONDS:
                 looked = time.perf_counter()
                 most = max(most, self._process.memory_info().rss)

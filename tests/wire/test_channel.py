@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import redis
 
-from fleetgraph.wire.channel import Channel
+from fleetgraph.wire.channel import Channel, Channels
 from fleetgraph.wire.connection import connect
 
 
@@ -66,3 +66,17 @@ def test_who_closes_it_listens_no_more(client: redis.Redis, channel: Channel) ->
     channel.close()
     channel.close()
     assert client.publish("news", b"lost") == 0
+
+
+def test_all_channels_of_a_pattern_are_heard(client: redis.Redis) -> None:
+    channels = Channels(client, "news of *", 5.0)
+    channels.open()
+    sent = [(b"news of today", b"one"), (b"news of *", b""), (b"news of today", b"two")]
+    for name, message in sent:
+        assert client.publish(name, message) == 1
+    client.publish("other news", b"not for it")
+    assert [channels.read() for _ in sent] == sent
+    assert channels.read(0.01) is None
+    channels.close()
+    with pytest.raises(redis.ConnectionError, match="closed"):
+        channels.read()

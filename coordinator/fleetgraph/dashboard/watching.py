@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from typing import Final
 
 import redis
 
@@ -14,11 +14,18 @@ from fleetgraph.dashboard.picture import Picture
 from fleetgraph.dashboard.reading import read_snapshot
 from fleetgraph.errors import RedisUnavailable
 from fleetgraph.wire import keys
+from fleetgraph.wire.channel import Channels
 from fleetgraph.wire.outages import will_pass
 from fleetgraph.wire.roles import Role, missing_rights
 
 _REDRAW_SECONDS: Final = 0.25
 """The shortest time between two pictures that only events tell apart."""
+
+_WAIT_SECONDS: Final = 5.0
+"""How long to wait for a message at once, at most."""
+
+_PREFIX, _SUFFIX = keys.events("*").encode().split(b"*")
+"""Of the channels' names; between them is the run's id."""
 
 _WANTED: Final = 50
 """Runs read at most because an event told of them."""
@@ -60,34 +67,35 @@ def watch(
         RedisUnavailable: Redis did not answer at the beginning; or does not let this user read.
     """
     board = Board(listening=True)
-    channel = _Channel(client)
+    channels = Channels(client, keys.events("*"), _WAIT_SECONDS)
     try:
         reached = False
         while True:
             due = time.monotonic() + interval
             try:
-                channel.open()
+                if not channels.is_open:
+                    channels.open()
                 board.begin()
                 board.read(read_snapshot(client, queues, board.told[:_WANTED]), at=time.monotonic())
                 reached = True
             except redis.RedisError as error:
                 if not (reached and will_pass(error)):
                     raise _unavailable(error) from error
-                channel.close()  # it may be half open, which only silence would tell
+                channels.close()  # it may be half open, which only silence would tell
                 board.fail(_said(error))
             yield board.picture(at=time.monotonic())
-            yield from _listen(board, channel, due, eager)
+            yield from _listen(board, channels, due, eager)
     finally:
-        channel.close()
+        channels.close()
 
 
-def _listen(board: Board, channel: _Channel, due: float, eager: bool) -> Iterator[Picture]:
+def _listen(board: Board, channels: Channels, due: float, eager: bool) -> Iterator[Picture]:
     """Tell the board of events until it is time to look at Redis again."""
     drawn, news = time.monotonic(), False
     while (left := due - time.monotonic()) > 0:
         if eager and news:
             left = min(left, max(0.0, drawn + _REDRAW_SECONDS - time.monotonic()))
-        if (message := channel.next(left)) is not None:
+        if (message := _heard(channels, left)) is not None:
             run, data = message
             board.tell(run, read_heads(data), at=time.monotonic())
             news = True
@@ -96,49 +104,25 @@ def _listen(board: Board, channel: _Channel, due: float, eager: bool) -> Iterato
             yield board.picture(at=drawn)
 
 
-class _Channel:
-    """All runs' channels, as long as Redis answers."""
+def _heard(channels: Channels, seconds: float) -> tuple[str, bytes] | None:
+    """The next message, and which run's; None if none comes in that time.
 
-    _PREFIX, _SUFFIX = keys.events("*").encode().split(b"*")
-
-    def __init__(self, client: redis.Redis) -> None:
-        self._client = client
-        self._pubsub: Any = None
-
-    def open(self) -> None:
-        """Listen, if it does not already."""
-        if self._pubsub is None:
-            pubsub: Any = self._client.pubsub(ignore_subscribe_messages=True)  # pyright: ignore[reportUnknownMemberType]
-            pubsub.psubscribe(keys.events("*"))
-            self._pubsub = pubsub
-
-    def close(self) -> None:
-        """Listen no more, until it is opened again."""
-        if self._pubsub is not None:
-            self._pubsub.close()
-            self._pubsub = None
-
-    def next(self, seconds: float) -> tuple[str, bytes] | None:
-        """The next message, and which run's; None if none comes in that time.
-
-        Raises:
-            RedisUnavailable: This user may not listen.
-        """
-        if self._pubsub is None:
-            time.sleep(seconds)  # until Redis is tried again
-            return None
-        try:
-            message = self._pubsub.get_message(timeout=seconds)
-        except redis.RedisError as error:
-            self.close()
-            if not will_pass(error):
-                raise _unavailable(error) from error
-            return None  # what it did not bring, the next look at Redis does
-        if message is None or message["type"] != "pmessage":
-            return None
-        name: bytes = message["channel"]
-        run = name.removeprefix(self._PREFIX).removesuffix(self._SUFFIX)
-        return run.decode(errors="replace"), message["data"]
+    Raises:
+        RedisUnavailable: This user may not listen.
+    """
+    if not channels.is_open:
+        time.sleep(seconds)  # until Redis is tried again
+        return None
+    try:
+        message = channels.read(seconds)
+    except redis.RedisError as error:
+        if not will_pass(error):
+            raise _unavailable(error) from error
+        return None  # what it did not bring, the next look at Redis does
+    if message is None:
+        return None
+    name, data = message
+    return name.removeprefix(_PREFIX).removesuffix(_SUFFIX).decode(errors="replace"), data
 
 
 def _unavailable(error: redis.RedisError) -> RedisUnavailable:

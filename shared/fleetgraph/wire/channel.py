@@ -1,4 +1,4 @@
-"""Listening to a pub/sub channel, at the price of one read a message.
+"""Listening to pub/sub channels, at the price of one read a message.
 
 redis-py's own `PubSub` looks at the socket several times and writes each message out for its log, whether or not
 anybody reads that: for a channel that carries tasks and events it takes longer than Redis does.
@@ -6,7 +6,7 @@ anybody reads that: for a channel that carries tasks and events it takes longer 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from redis.exceptions import ConnectionError, TimeoutError
 
@@ -14,14 +14,18 @@ if TYPE_CHECKING:
     from redis import Redis
 
 
-class Channel:
-    """The messages of a channel, on a connection of its own, from the moment it is opened.
+class _Listener:
+    """A subscription, on a connection of its own, from the moment it is opened.
 
     Args:
         client: The Redis.
-        name: Of the channel.
+        name: What is subscribed to.
         seconds: How long to wait for a message at most, where nothing less is said.
     """
+
+    _SUBSCRIBE: ClassVar[str]
+    _MESSAGE: ClassVar[bytes]
+    """What Redis calls a message of such a subscription."""
 
     def __init__(self, client: Redis, name: str, seconds: float) -> None:
         self._client = client
@@ -53,35 +57,11 @@ class Channel:
         self._connection = pool.connection_class(**options)
         self._asked = False
         try:
-            self._connection.send_command("SUBSCRIBE", self._name)
+            self._connection.send_command(self._SUBSCRIBE, self._name)
             self._connection.read_response(timeout=pool.connection_kwargs.get("socket_timeout"))
         except BaseException:
             self.close()
             raise
-
-    def read(self, seconds: float | None = None) -> bytes | None:
-        """The next message; None if there was none for a while.
-
-        Args:
-            seconds: How long to wait, if not for as long as ever.
-
-        Raises:
-            redis.RedisError: The connection failed: messages may have been lost. It has to be opened again.
-        """
-        if self._connection is None:
-            raise ConnectionError(f"the channel {self._name} is closed")
-        try:
-            if seconds is None or seconds >= self._seconds:
-                kind, *_, message = self._connection.read_response(disconnect_on_error=False)
-            else:
-                kind, *_, message = self._connection.read_response(disconnect_on_error=False, timeout=seconds)
-        except TimeoutError:
-            return None
-        except BaseException:
-            self.close()
-            raise
-        self._asked = False
-        return message if kind == b"message" else None
 
     def ask(self) -> None:
         """Ask Redis for a sign of life: a connection may be dead without anybody having been told.
@@ -97,3 +77,51 @@ class Channel:
         if self._connection is not None:
             self._connection.disconnect()
             self._connection = None
+
+    def _read(self, seconds: float | None) -> list[Any] | None:
+        """The next message with what it came by; None if there was none for a while, or a sign of life."""
+        if self._connection is None:
+            raise ConnectionError(f"the channel {self._name} is closed")
+        try:
+            if seconds is None or seconds >= self._seconds:
+                kind, *message = self._connection.read_response(disconnect_on_error=False)
+            else:
+                kind, *message = self._connection.read_response(disconnect_on_error=False, timeout=seconds)
+        except TimeoutError:
+            return None
+        except BaseException:
+            self.close()
+            raise
+        self._asked = False
+        return message if kind == self._MESSAGE else None
+
+
+class Channel(_Listener):
+    """The messages of a channel."""
+
+    _SUBSCRIBE = "SUBSCRIBE"
+    _MESSAGE = b"message"
+
+    def read(self, seconds: float | None = None) -> bytes | None:
+        """The next message; None if there was none for a while.
+
+        Args:
+            seconds: How long to wait, if not for as long as ever.
+
+        Raises:
+            redis.RedisError: The connection failed: messages may have been lost. It has to be opened again.
+        """
+        message = self._read(seconds)
+        return None if message is None else message[1]
+
+
+class Channels(_Listener):
+    """The messages of all channels whose names match a pattern."""
+
+    _SUBSCRIBE = "PSUBSCRIBE"
+    _MESSAGE = b"pmessage"
+
+    def read(self, seconds: float | None = None) -> tuple[bytes, bytes] | None:
+        """The next message, behind the name of its channel. As `Channel.read`."""
+        message = self._read(seconds)
+        return None if message is None else (message[1], message[2])
