@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -293,3 +294,51 @@ def test_a_coroutine_that_is_cancelled_before_it_begins_ends_as_cancelled() -> N
     loop.stop()
     assert [type(error) for error in seen] == [asyncio.CancelledError]
     assert errors == []
+
+
+def test_threads_that_are_lent_and_taken_back_all_the_time_are_as_many_as_before() -> None:
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with code_threads(4) as threads:
+
+            def job() -> None:
+                threads.lend()
+                with threads.away:
+                    pass
+                threads.take_back()
+
+            for _ in range(3000):
+                threads.submit(job)
+            for _ in range(4):
+                barrier(threads)
+            gates = [Gate() for _ in range(4)]
+            for gate in gates:
+                threads.submit(partial(away_at, threads, gate))
+            assert all(gate.reached() for gate in gates)
+            for gate in gates:
+                gate.open()
+            barrier(threads)
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def test_who_can_not_be_lent_a_thread_is_told_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    refusals: list[str] = []
+    with code_threads(2) as threads:
+
+        def refuse(_: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        def job() -> None:
+            monkeypatch.setattr(threading.Thread, "start", refuse)
+            try:
+                threads.lend()
+            except RuntimeError as error:
+                refusals.append(str(error))
+            monkeypatch.undo()
+
+        threads.submit(job)
+        barrier(threads)
+        barrier(threads)
+    assert refusals == ["can't start new thread"]

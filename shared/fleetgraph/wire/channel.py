@@ -92,8 +92,10 @@ class _Listener:
         except BaseException:
             self.close()
             raise
-        self._asked = False
-        return message if kind == self._MESSAGE else None
+        if kind == self._MESSAGE:
+            return message
+        self._asked = False  # only by that: it may still be on its way behind a message
+        return None
 
 
 class Channel(_Listener):

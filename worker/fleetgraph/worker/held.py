@@ -101,6 +101,7 @@ class HeldTask:
             first = not self._ended
             self._ended = True
             self.stuck = self.stuck or (first and stuck)
+            self._on_lose = None  # it knows the task, which knows it: all of its input would stay for long
             return first
 
     def call(self) -> Call[Finished | Refusal]:
@@ -142,11 +143,13 @@ class HeldTasks:
         """How many tasks that somebody waits for the worker can hold at once, with those that wait for others."""
         return self._room + sum((task.waiting > 0) - task.lost for task in list(self._tasks.values()))
 
-    def wait_for_called(self, task: HeldTask, change: int) -> None:
-        """A task waits for one more, or one less, that it has called."""
+    def wait_for_called(self, task: HeldTask, change: int) -> tuple[bool, bool]:
+        """A task waits for one more, or one less, that it has called. Gives whether it waited before, and does now."""
         with self._changed:
+            waited = task.waiting > 0
             task.waiting += change
             self._changed.notify_all()
+            return waited, task.waiting > 0
 
     @property
     def all_ended(self) -> bool:

@@ -136,10 +136,10 @@ class Runner:
         outcome = Outcome(route.run, route.task, route.attempt, self._worker, writes, None)
         try:
             encoded = self._codec.encode_outcome(outcome, attempt.task.name)
+            if attempt.references and not self._codec.encrypts:
+                self._values.wrote(route.run, writes, attempt.references)
         except Exception as error:
             return self.failed(route, error)
-        if attempt.references and not self._codec.encrypts:
-            self._values.wrote(route.run, writes, attempt.references)
         return Result(encoded, None)
 
     def failed(self, route: Route, error: BaseException, task: Task | None = None) -> Result:

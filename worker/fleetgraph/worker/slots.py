@@ -34,12 +34,12 @@ class CodeThreads:
         self._jobs: deque[Callable[[], None]] = deque()
         self._idle: list[threading.Lock] = []
         """What each of those that have nothing to do waits for; who was busy last is the first to be woken."""
-        self._present = 0
-        """How many are neither idle nor away."""
         self._own = threading.local()
         """Of each of these threads: `away`, in how many ways."""
         self._count = 0
         self._threads = [self._thread() for _ in range(count)]
+        self._present = count
+        """How many are neither idle nor away."""
         self._superfluous = 0
         self._stopping = False
         self.away: AbstractContextManager[None] = _Away(self._leave, self._come_back)
@@ -52,18 +52,22 @@ class CodeThreads:
 
     def _thread(self) -> threading.Thread:
         self._count += 1
-        self._present += 1
         return threading.Thread(target=self._run, name=f"fleetgraph-node-{self._count}", daemon=True)
 
     def lend(self) -> None:
-        """One of the threads is going to wait: have another one in its place."""
+        """One of the threads is going to wait: have another one in its place.
+
+        Raises:
+            RuntimeError: The system gives no more threads.
+        """
         with self._lock:
             if self._superfluous:
                 self._superfluous -= 1
                 return
             thread = self._thread()
+            thread.start()
+            self._present += 1
             self._threads.append(thread)
-        thread.start()
 
     def take_back(self) -> None:
         """It waits no more: one of the threads is to end after its job."""
@@ -123,6 +127,7 @@ class CodeThreads:
         try:
             while (job := self._job(woken)) is not None:
                 job()
+                del job  # it knows its task, which may be large
         except BaseException as error:
             self._crashed(error)
 
@@ -130,18 +135,17 @@ class CodeThreads:
         """Wait for what this thread is to do next, idle until `woken` is released; None if it is to end."""
         while True:
             with self._lock:
-                if self._superfluous or (self._stopping and not self._jobs):
-                    break
-                if self._jobs:
+                ends = self._superfluous > 0 or (self._stopping and not self._jobs)
+                if self._jobs and not ends:
                     return self._jobs.popleft()
                 self._present -= 1
+                if ends:
+                    self._superfluous = max(0, self._superfluous - 1)
+                    self._threads.remove(threading.current_thread())
+                    following = self._next()
+                    break
                 self._idle.append(woken)
             woken.acquire()
-        with self._lock:
-            self._superfluous = max(0, self._superfluous - 1)
-            self._threads.remove(threading.current_thread())
-            self._present -= 1
-            following = self._next()
         if following is not None:
             following.release()
         return None
@@ -187,9 +191,8 @@ class LoopThread:
         running = Running(self._loop)
         with self._lock:
             self._starting.append(partial(running.start, work, done))
-            woken = len(self._starting) > 1
-        if not woken:  # waking the loop takes longer than starting something
-            self._loop.call_soon_threadsafe(self._start)
+            if len(self._starting) == 1:  # waking the loop takes longer than starting something
+                self._loop.call_soon_threadsafe(self._start)  # before others know of theirs, and may cancel them
         return running
 
     def _start(self) -> None:

@@ -101,6 +101,9 @@ class ValueCache:
             run: The task's run.
             writes: (channel, value)s, which can be encoded.
             references: What the message of the task named, by channel.
+
+        Raises:
+            EncodeError: One of them can't be encoded any more: something has changed it since.
         """
         for channel, value in writes:
             if type(value) is not list:

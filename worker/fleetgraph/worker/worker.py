@@ -595,12 +595,11 @@ class FleetWorker(BaseWorker):
 
     def _wait_for_called(self, task: HeldTask, change: int) -> None:
         """A task waits for one that it has called, or does no more: others may use its slot meanwhile."""
-        was_waiting = task.waiting > 0
-        self._held.wait_for_called(task, change)
-        if task.waiting and not was_waiting:
+        waited, waits = self._held.wait_for_called(task, change)
+        if waits and not waited:
             self._code.lend()
             self._look()
-        elif was_waiting and not task.waiting:
+        elif waited and not waits:
             self._code.take_back()
 
     def _abandon(self, task: HeldTask, attempt: Attempt) -> None:
