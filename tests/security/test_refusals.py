@@ -183,6 +183,7 @@ ALLOWED: dict[Role, set[str]] = {
         "pose as a coordinator",
         "change a coordinator",
         "take a coordinator's runs",
+        "take another's call",
         "read others' calls",
         "reply to a call",
         "lengthen a lease",

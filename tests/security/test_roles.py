@@ -75,6 +75,20 @@ def test_a_run_that_is_cancelled(client: Client) -> None:
     assert client.get_run(run.id).status == "cancelled"
 
 
+def test_a_task_that_outlasts_heartbeats_while_another_run_of_its_thread_waits(fleet: Guarded, client: Client) -> None:
+    key, thread = new_key(), new_thread()
+    first = client.submit("holding", {"key": key}, thread)
+    wait_until(lambda: gates.arrived(key))
+    second = client.submit("holding", {"key": key}, thread)
+    for _ in range(2):
+        before = fleet.heartbeats()
+        wait_until(lambda before=before: fleet.heartbeats() != before)
+    gates.open(key)
+    for run in (first, second):
+        list(run.join())
+        assert run.info().status == "success"
+
+
 def test_a_graph_that_nobody_has(client: Client) -> None:
     with pytest.raises(GraphNotFound):
         client.invoke("os:system", {"command": "true"})

@@ -104,7 +104,7 @@ _COORDINATOR: Final = (
     _Right("zadd zrem zscore zrangebyscore expire", (keys.coordinators(),)),
     _Right("hget hset hsetnx hdel sadd srem smove smembers srandmember expire", (keys.coordinator(_ANY),)),
     _Right("blmove lrange lpop rpush expire", (keys.inbox(_ANY),)),
-    _Right("blpop lrange rpush", (keys.calls(_ANY),)),
+    _Right("blpop lpop lrange rpush", (keys.calls(_ANY),)),
     _Right("exists del", (keys.coordinator(_ANY), keys.inbox(_ANY), keys.calls(_ANY))),  # several in one command
     _Right("rpush expire", (keys.reply(_ANY), keys.answers(_ANY)), "W"),
     _Right("zadd zrem zrangebyscore expire", (keys.leases(_ANY),)),
@@ -144,6 +144,7 @@ _WORKER: Final = (
     _Right("hdel", (keys.tasks(_ANY),), "W"),
     _Right("hset hdel", (keys.sent(_ANY),), "W"),
     _Right("expire", (keys.thread(_ANY, _ANY),), "W"),
+    _Right("lrange", (keys.thread(_ANY, _ANY),), "R"),
     _Right("rpush expire", (keys.inbox(_ANY),), "W"),
     _Right("blpop", (keys.answers(_ANY),)),
     _Right("zadd zrem expire", (keys.leases(_ANY),), "W"),
