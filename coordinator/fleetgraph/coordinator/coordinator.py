@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from typing import Any, Final
@@ -36,9 +37,9 @@ from fleetgraph.graph.compiled import Asked, CompiledGraph
 from fleetgraph.lookup import GraphRegistry
 from fleetgraph.pregel.run import RunRequest
 from fleetgraph.wire import keys
-from fleetgraph.wire.calling import Call, command, execute, execute_all
+from fleetgraph.wire.calling import Call, command, execute, execute_all, try_all
 from fleetgraph.wire.messages import GraphRef, Order
-from fleetgraph.wire.outages import is_out_of_memory
+from fleetgraph.wire.outages import is_out_of_memory, will_pass
 from fleetgraph.wire.ownership import Opened, Opening, Recalled, Told, advance, hold, recall, retire, take
 from fleetgraph.wire.requests import CALL, DRAIN, RESUME, decode_request, is_request
 from fleetgraph.wire.tasks import decode_outcome
@@ -74,6 +75,16 @@ class Multitask(StrEnum):
     """It waits."""
     INTERRUPT = "interrupt"
     """The others are cancelled, then it begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Commission:
+    """A run that a client orders, and how."""
+
+    order: Order
+    multitask: Multitask = Multitask.ENQUEUE
+    needs_reader: bool = False
+    """Whether it is cancelled when nobody has read it for a while. Somebody has to read it already."""
 
 
 class Coordinator:
@@ -160,33 +171,51 @@ class Coordinator:
             EncodeError: The run is to survive this process, and its input, config or context can't travel.
             redis.RedisError: Redis could not be reached.
         """
-        self._open(run)
+        (opened,) = self._open([(run, run.open())])
+        if isinstance(opened, Exception):
+            self._opening.discard(run.id)
+            raise opened
         self._wanted.append(("begin", run))
         self._wake()
 
-    def order(self, order: Order, multitask: Multitask = Multitask.ENQUEUE, *, needs_reader: bool = False) -> None:
-        """Begin the run that a client orders, or put it in the line of its thread. Doing it again is harmless.
+    def order(self, commissions: Sequence[Commission]) -> list[BaseException | None]:
+        """Begin the runs that clients order, or put them in the lines of their threads. Doing it again is harmless.
 
-        Args:
-            order: What the client wants.
-            multitask: What to do while another run of the thread goes on.
-            needs_reader: Whether it is cancelled when nobody has read it for a while. Somebody has to read it already.
+        Returns:
+            For each what keeps it from being done, if something does: there is no such graph, or the graph refuses its
+            input, config or options; another run of the thread goes on (`ThreadBusy`); Redis is full, or refuses.
 
         Raises:
-            FleetgraphError: There is no such graph, or the coordinator is closed.
-            ThreadBusy: Another run of the thread goes on, and `multitask` says to refuse it then.
-            Exception: What the graph refuses: its input, config or options.
+            FleetError: The coordinator is closed.
             redis.RedisError: Redis could not be reached.
         """
-        run = self._ordered(order, needs_reader=needs_reader)
-        opened = self._open(run, refuse=multitask is Multitask.REJECT)
+        made = [self._prepared(one) for one in commissions]
+        opened = iter(self._open([one for one in made if not isinstance(one, BaseException)]))
+        results = [
+            one if isinstance(one, BaseException) else self._settle_opening(one[0], commission.multitask, next(opened))
+            for one, commission in zip(made, commissions, strict=True)
+        ]
+        if self._wanted:
+            self._wake()
+        return results
+
+    def _prepared(self, commission: Commission) -> tuple[Run, Call[Opened]] | BaseException:
+        try:
+            run = self._ordered(commission.order, needs_reader=commission.needs_reader)
+            return run, run.open(refuse=commission.multitask is Multitask.REJECT)
+        except BaseException as error:  # schemas are user code
+            return error
+
+    def _settle_opening(self, run: Run, multitask: Multitask, opened: Opened | Exception) -> Exception | None:
+        if isinstance(opened, Exception):
+            self._opening.discard(run.id)
+            return opened
         match opened.how:
             case Opening.REFUSED:
                 self._opening.discard(run.id)
-                raise ThreadBusy(str(run.request.config["configurable"]["thread_id"]), opened.others[0])
+                return ThreadBusy(str(run.request.config["configurable"]["thread_id"]), opened.others[0])
             case Opening.OPENED:
                 self._wanted.append(("begin", run))
-                self._wake()
             case Opening.KNOWN:  # ordered again, since the answer was lost: nobody else may know that it is to begin
                 message = _CONTROL + f"begin {run.id}".encode()
                 execute_all(self._client, [command("RPUSH", self._inbox.key, message), self._inbox_lives_on()])
@@ -197,6 +226,7 @@ class Coordinator:
         if multitask is Multitask.INTERRUPT:
             for other in opened.others:
                 self.cancel_run(other)
+        return None
 
     def _ordered(self, order: Order, *, needs_reader: bool) -> Run:
         graph = self.registry.find(order.graph)
@@ -215,21 +245,27 @@ class Coordinator:
             thread_line="" if thread is None else keys.thread(order.graph.name, str(thread)),
         )
 
-    def _open(self, run: Run, *, refuse: bool = False) -> Opened:
-        calls: list[Call[Any]] = [*self._stay_known(), run.open(refuse=refuse)]
-        self._opening.add(run.id)
-        with self._lock:  # while it is held the coordinator does not retire
-            self.check()
-            if self._thread is None:
-                self.start()
-                calls = [self._hold(), *calls]  # who dies the next moment has to be missed
-            try:
-                return execute_all(self._client, calls)[-1]
-            except RedisError as error:
-                self._opening.discard(run.id)
-                if is_out_of_memory(error):
-                    raise RedisFull from error
-                raise
+    def _open(self, opening: Sequence[tuple[Run, Call[Opened]]]) -> list[Opened | Exception]:
+        """Put runs on record. Gives for each what came of it, or what Redis said against it."""
+        if not opening:
+            return []
+        calls: list[Call[Any]] = [*self._stay_known(), *(call for _, call in opening)]
+        ids = [run.id for run, _ in opening]
+        self._opening.update(ids)
+        try:
+            with self._lock:  # while it is held the coordinator does not retire
+                self.check()
+                if self._thread is None:
+                    self.start()
+                    calls = [self._hold(), *calls]  # who dies the next moment has to be missed
+                results = try_all(self._client, calls)[-len(opening) :]
+            for one in results:
+                if isinstance(one, RedisError) and will_pass(one) and not is_out_of_memory(one):
+                    raise one
+        except BaseException:
+            self._opening.difference_update(ids)
+            raise
+        return [_full(one) if isinstance(one, RedisError) and is_out_of_memory(one) else one for one in results]
 
     def start(self) -> None:
         """Start the thread; a run that is submitted does so too."""
@@ -730,3 +766,9 @@ class Coordinator:
         return [
             SKIPPED if run is not None and run.superseded and isinstance(call, Save) else call for run, call in sent
         ]
+
+
+def _full(error: RedisError) -> RedisFull:
+    full = RedisFull()
+    full.__cause__ = error
+    return full

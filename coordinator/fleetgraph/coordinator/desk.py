@@ -11,21 +11,22 @@ import re
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
+from itertools import repeat
 from typing import Any, Final, TypeVar, cast
 
 from redis import Redis
 from redis.exceptions import NoPermissionError, RedisError
 
-from fleetgraph.coordinator.coordinator import Coordinator, Multitask
+from fleetgraph.coordinator.coordinator import Commission, Coordinator, Multitask
 from fleetgraph.coordinator.patience import patiently
 from fleetgraph.errors import DecodeError, FleetError, GraphNotFound, NotSupported, RedisUnavailable
 from fleetgraph.graph.compiled import CompiledGraph
 from fleetgraph.wire import keys
-from fleetgraph.wire.calling import command, execute_all, seconds
+from fleetgraph.wire.calling import Call, command, execute_all, seconds
 from fleetgraph.wire.calls import CALL_TTL, ClientCall, Method, Reply, decode_call, encode_reply
 from fleetgraph.wire.codec import Codec
 from fleetgraph.wire.encryption import FILE_VARIABLE, KEY_VARIABLE, is_sealed
@@ -39,6 +40,9 @@ POLL_SECONDS: Final = 1
 
 STATE_THREADS: Final = 8
 """How many calls about threads' states are worked on at once: savers are slow beside everything else here."""
+
+CALLS_AT_ONCE: Final = 100
+"""Calls taken at once, if so many have come."""
 
 _RUN_ID: Final = re.compile(r"[0-9a-f]{32}")
 """Run ids become parts of keys."""
@@ -105,71 +109,124 @@ class Desk:
     def _main(self) -> None:
         try:
             while not self._stopping.is_set():
-                data = self._persistently(self._next)
-                if data is not None:
-                    self._take(data)
+                self._take(self._persistently(self._next) or [])
         except BaseException as error:
             told = isinstance(error, NoPermissionError)  # which says it all
             logger.error("the desk of coordinator %s stopped: %s", self._coordinator.id, error, exc_info=not told)
             self.failure = error
 
-    def _next(self) -> bytes | None:
+    def _next(self) -> list[bytes]:
+        """The calls that have come; if there are none, the next one, if it comes soon."""
         untyped: Any = self._client
-        popped = untyped.blpop(keys.calls(self._coordinator.id), POLL_SECONDS)
-        return None if popped is None else popped[1]
+        key = keys.calls(self._coordinator.id)
+        if calls := untyped.lpop(key, CALLS_AT_ONCE):
+            return calls
+        popped = untyped.blpop(key, POLL_SECONDS)
+        return [] if popped is None else [popped[1]]
 
     def _persistently(self, do: Callable[[], T]) -> T | None:
         return persistently(do, self._backoff, self._stopping.wait)
 
-    def _take(self, data: bytes) -> None:
+    def _take(self, batch: list[bytes]) -> None:
+        """Do what is asked, runs that are submitted one after the other in one go."""
+        submitted: list[ClientCall] = []
+        for data in batch:
+            if (call := self._admitted(data)) is None:
+                continue
+            if call.method == Method.SUBMIT:
+                submitted.append(call)
+            elif call.method == Method.CANCEL:  # in their order, and soon done
+                self._submit(submitted)
+                submitted = []
+                self._do(call)
+            else:
+                self._pool.submit(self._do, call)
+        self._submit(submitted)
+
+    def _admitted(self, data: bytes) -> ClientCall | None:
+        """The call in these bytes; None if there is none, or none that is to be worked on."""
         try:
             call = decode_call(data)
         except DecodeError as error:
             logger.error("coordinator %s: threw away an unreadable call: %s", self._coordinator.id, error)
-            return
+            return None
         codec = self._coordinator.registry.codec
         if codec.encrypts and not is_sealed(call.payload):
             # In clear, since whoever sent this could not read it otherwise.
-            self._send(call, encode_reply(_PLAIN, Reply(call.id, None, self._needs_key()), ""))
-            return
+            self._send([(call, encode_reply(_PLAIN, Reply(call.id, None, self._needs_key()), ""))])
+            return None
         with self._lock:
             if call.id in self._doing:
-                return  # it is asked again, and will hear
+                return None  # it is asked again, and will hear
             known = self._replies.get(call.id)
             if known is None:
                 self._doing.add(call.id)
         if known is not None:
-            self._send(call, known[1])
-        elif call.method in (Method.SUBMIT, Method.CANCEL):
-            self._do(call)  # in their order, and soon done
-        else:
-            self._pool.submit(self._do, call)
+            self._send([(call, known[1])])
+            return None
+        return call
+
+    def _submit(self, calls: Sequence[ClientCall]) -> None:
+        """Begin the runs that clients submit."""
+        if not calls:
+            return
+        asked = [self._commission(call) for call in calls]
+        commissions = [one for one in asked if isinstance(one, Commission)]
+        try:
+            ended: Iterator[BaseException | None] = iter(
+                patiently(partial(self._coordinator.order, commissions), self._bear)
+            )
+        except RedisError as failed:
+            if self._stopping.is_set():
+                self._leave(calls)
+                return
+            ended = repeat(self._failed(Method.SUBMIT, failed))
+        except FleetError as closed:
+            ended = repeat(closed)
+        errors = [next(ended) if isinstance(one, Commission) else one for one in asked]
+        self._reply([(call, None, error) for call, error in zip(calls, errors, strict=True)])
 
     def _do(self, call: ClientCall) -> None:
         error: BaseException | None = None
         value: Any = None
         try:
-            if call.method is Method.UPDATE_STATE:
+            if call.method == Method.UPDATE_STATE:
                 value = self._answer(call)
             else:  # which may be done twice
                 value = patiently(partial(self._answer, call), self._bear)
         except (RedisError, RedisUnavailable) as failed:
-            if self._stopping.is_set() and call.method is not Method.UPDATE_STATE:
-                with self._lock:
-                    self._doing.discard(call.id)
-                return  # the client sees that this coordinator goes, and asks another
-            error = FleetError(f"Coordinator {self._coordinator.id} could not do {call.method}: Redis: {failed}")
+            if self._stopping.is_set() and call.method != Method.UPDATE_STATE:
+                self._leave([call])
+                return
+            error = self._failed(call.method, failed)
         except BaseException as failed:  # reducers and path functions are user code: whatever they raise is the reply
             error = failed
-        reply = encode_reply(self._coordinator.registry.codec, Reply(call.id, value, error), f"reply to {call.method}")
+        self._reply([(call, value, error)])
+
+    def _leave(self, calls: Sequence[ClientCall]) -> None:
+        """Let clients ask another coordinator, when they see that this one goes."""
         with self._lock:
-            if call.method in (Method.SUBMIT, Method.CANCEL, Method.UPDATE_STATE):
-                self._keep(call.id, reply)  # the others may be done again
-            self._doing.discard(call.id)
+            self._doing.difference_update(call.id for call in calls)
+
+    def _failed(self, method: str, error: Exception) -> FleetError:
+        return FleetError(f"Coordinator {self._coordinator.id} could not do {method}: Redis: {error}")
+
+    def _reply(self, ended: Sequence[tuple[ClientCall, Any, BaseException | None]]) -> None:
+        """Tell clients what became of their calls: the value of each, or what it raised."""
+        codec = self._coordinator.registry.codec
+        replies = [
+            (call, encode_reply(codec, Reply(call.id, value, error), f"reply to {call.method}"))
+            for call, value, error in ended
+        ]
+        with self._lock:
+            for call, reply in replies:
+                if call.method in (Method.SUBMIT, Method.CANCEL, Method.UPDATE_STATE):
+                    self._keep(call.id, reply)  # the others may be done again
+                self._doing.discard(call.id)
         try:
-            self._send(call, reply)
+            self._send(replies)
         except RedisError as failed:
-            logger.warning("coordinator %s: could not reply to a call: %s", self._coordinator.id, failed)
+            logger.warning("coordinator %s: could not reply to calls: %s", self._coordinator.id, failed)
 
     def _bear(self, error: Exception) -> bool:
         return not self._stopping.wait(self._backoff.failed(error))
@@ -180,9 +237,11 @@ class Desk:
         while now - next(iter(self._replies.values()))[0] > _REPLIES_KEPT.total_seconds():
             self._replies.popitem(last=False)
 
-    def _send(self, call: ClientCall, reply: bytes) -> None:
-        key = keys.reply(call.id)
-        words = [command("RPUSH", key, reply), command("EXPIRE", key, seconds(CALL_TTL))]
+    def _send(self, replies: Iterable[tuple[ClientCall, bytes]]) -> None:
+        words: list[Call[Any]] = []
+        for call, reply in replies:
+            key = keys.reply(call.id)
+            words += (command("RPUSH", key, reply), command("EXPIRE", key, seconds(CALL_TTL)))
         self._persistently(lambda: execute_all(self._client, words))
 
     def _needs_key(self) -> FleetError:
@@ -194,17 +253,18 @@ class Desk:
 
     # --- answering them ----------------------------------------------------------------------------------------------
 
-    def _answer(self, call: ClientCall) -> Any:
+    def _asked(self, call: ClientCall) -> _Payload:
         try:
             decoded = self._coordinator.registry.codec.decode(call.payload)
         except DecodeError as error:
             raise DecodeError(f"Coordinator {self._coordinator.id} can't read what the client sent: {error}") from error
         if not isinstance(decoded, dict):
             raise FleetError(f"The payload of a call is a map, not a {type(decoded).__name__}.")
-        asked = _Payload(call.method, cast("dict[str, Any]", decoded))
+        return _Payload(call.method, cast("dict[str, Any]", decoded))
+
+    def _answer(self, call: ClientCall) -> Any:
+        asked = self._asked(call)
         match call.method:
-            case Method.SUBMIT:
-                return self._submit(asked)
             case Method.CANCEL:
                 return self._coordinator.cancel_run(asked.run_id())
             case Method.GET_STATE:
@@ -219,26 +279,29 @@ class Desk:
             case method:
                 raise NotSupported(f"the call {method!r}; is the client newer than its coordinator?")
 
-    def _submit(self, asked: _Payload) -> None:
-        run = asked.run_id()
-        ref, graph = self._graph(asked)
-        options: dict[str, Any] = {name: asked.take(name, *kinds) for name, kinds in _OPTIONS.items()}
-        options["stream_mode"] = asked.take("modes", list)
-        if asked.take("whole", bool) and options["output_keys"] is None:
-            options["output_keys"] = graph.program.output_keys
-        order = Order(
-            run=run,
-            graph=ref,
-            queue=self._queue,
-            input=asked.take("input"),
-            config=asked.take("config", dict, _NOTHING) or {},
-            options=options,
-            asynchronous=asked.take("asynchronous", bool),
-            begun=time.time(),
-        )
-        self._coordinator.order(
-            order, Multitask(asked.take("multitask_strategy", str)), needs_reader=asked.needs_reader()
-        )
+    def _commission(self, call: ClientCall) -> Commission | Exception:
+        """What a client submits; or what is wrong with it."""
+        try:
+            asked = self._asked(call)
+            run = asked.run_id()
+            ref, graph = self._graph(asked)
+            options: dict[str, Any] = {name: asked.take(name, *kinds) for name, kinds in _OPTIONS.items()}
+            options["stream_mode"] = asked.take("modes", list)
+            if asked.take("whole", bool) and options["output_keys"] is None:
+                options["output_keys"] = graph.program.output_keys
+            order = Order(
+                run=run,
+                graph=ref,
+                queue=self._queue,
+                input=asked.take("input"),
+                config=asked.take("config", dict, _NOTHING) or {},
+                options=options,
+                asynchronous=asked.take("asynchronous", bool),
+                begun=time.time(),
+            )
+            return Commission(order, Multitask(asked.take("multitask_strategy", str)), asked.needs_reader())
+        except Exception as error:
+            return error
 
     def _history(self, asked: _Payload) -> list[Any]:
         graph = self._graph(asked)[1]
