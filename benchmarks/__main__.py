@@ -10,10 +10,10 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from benchmarks import costs
+from benchmarks.arguments import new_file, positive
 from benchmarks.children import SubjectFailed
 from benchmarks.measure import Measured, measure
 from benchmarks.model import Group
@@ -73,10 +73,12 @@ def parsed() -> argparse.Namespace:
         action="store_true",
         help="also measure Celery, Ray and Dask (python -m benchmarks.peers install)",
     )
-    parser.add_argument("--rounds", type=int, metavar="N", help="turns of each contender (default: as the group says)")
-    parser.add_argument("--size", type=int, metavar="N", help="size of a turn (default: as the group says)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures to FILE")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="also draw them: an SVG")
+    parser.add_argument(
+        "--rounds", type=positive, metavar="N", help="turns of each contender (default: as the group says)"
+    )
+    parser.add_argument("--size", type=positive, metavar="N", help="size of a turn (default: as the group says)")
+    parser.add_argument("--json", type=new_file, metavar="FILE", help="also write the figures to FILE")
+    parser.add_argument("--plot", type=new_file, metavar="FILE", help="also draw them: an SVG")
     arguments = parser.parse_args()
     if unknown := [name for name in arguments.names if name not in NAMES]:
         parser.error(f"no such thing to measure: {', '.join(unknown)} (there are: {', '.join(NAMES)})")
@@ -142,6 +144,9 @@ def main() -> int:
             findings.write(arguments)
     except SubjectFailed as error:
         print(f"\n{error}", file=sys.stderr)
+        return 1
+    if not (findings.measured or findings.costs):
+        print("\nNothing was measured: what was asked for are peers. Add --peers.", file=sys.stderr)
         return 1
     return 1 if any(measured.failures for measured in findings.measured) else 0
 

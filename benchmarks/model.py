@@ -50,6 +50,7 @@ MILLISECONDS: Final = Unit("ms", 1e3, 1)
 SECONDS: Final = Unit("s", 1.0, 3)
 KILOBYTES: Final = Unit("kB", 1e-3, 1)
 TIMES: Final = Unit("times", 1.0, 1)
+RUNS_AT_ONCE: Final = Unit("runs")
 
 
 @dataclass(frozen=True)

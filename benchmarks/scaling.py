@@ -15,6 +15,7 @@ from zlib import crc32
 
 import psutil
 
+from benchmarks.arguments import positive
 from benchmarks.workloads import scaled
 from fleetgraph.fleet import Fleet
 
@@ -53,13 +54,17 @@ def measure(count: int, workers: int, rounds: int, run: Callable[[Any, str], Non
         fleets = [stack.enter_context(Fleet.local(workers=workers)) for _ in range(count)]
         for number in range(count):
             run(fleets[number], "warm")
+
+        def run_there(thread: str) -> None:
+            run(placed(fleets, thread), thread)
+
         rates: list[float] = []
         times: list[dict[str, float]] = []
         for number in range(rounds):
             processes = kinds()
             before, began = spent(processes), time.perf_counter()
             threads = [f"{number}-{one}" for one in range(RUNS)]
-            list(pool.map(lambda thread: run(placed(fleets, thread), thread), threads))
+            list(pool.map(run_there, threads))
             tasks = RUNS * TASKS
             rates.append(tasks / (time.perf_counter() - began))
             after = spent(processes)
@@ -70,7 +75,7 @@ def measure(count: int, workers: int, rounds: int, run: Callable[[Any, str], Non
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=positive, default=5, metavar="N", help="how often to measure (default: 5)")
     rounds: int = parser.parse_args().rounds
 
     def supersteps(fleet: Any, thread: str) -> None:

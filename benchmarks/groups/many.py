@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from benchmarks.model import KILOBYTES, MICROSECONDS, MILLISECONDS, Contender, Group, Table, Target, Unit
+from benchmarks.model import KILOBYTES, MICROSECONDS, MILLISECONDS, RUNS_AT_ONCE, Contender, Group, Table, Target, Unit
 
 MANY: Final = "benchmarks.subjects.many_runs:ManyRuns"
 FLEET: Final = "benchmarks.subjects.graphs:OnFleet"
@@ -41,6 +41,8 @@ GROUPS: Final = (
                 targets=[Target(f"{runs:,} runs", AT_MOST, "fan-out") for runs in RUNS],
             ),
             Table("superstep", "a superstep as its run sees it", MILLISECONDS),
+            Table("first", "from the submission to a run's first chunk", MILLISECONDS),
+            Table("in flight", "runs in flight at the same time, at most", RUNS_AT_ONCE),
             Table("memory", "memory of the coordinator, per run in flight", KILOBYTES),
         ),
     ),

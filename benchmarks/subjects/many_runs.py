@@ -8,7 +8,7 @@ import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any, Final, Self
 from uuid import uuid4
 
@@ -46,8 +46,24 @@ class _Wave:
 
     waiting: set[str]
     """The runs that have not ended."""
+    submitted: float = 0.0
     times: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
     """When each run's supersteps ended, by the coordinator's clock."""
+    memory: int = 0
+    """The most that the coordinator had, in bytes."""
+
+    @property
+    def seconds(self) -> float:
+        """From the submission to the end of the last run."""
+        return max(times[-1] for times in self.times.values()) - self.submitted
+
+    @property
+    def in_flight(self) -> int:
+        """How many runs were between their first superstep and their last at the same time, at most."""
+        changes = sorted(
+            (at, change) for times in self.times.values() for at, change in ((times[0], 1), (times[-1], -1))
+        )
+        return max(accumulate(change for _, change in changes))
 
     def see(self, channel: bytes, data: bytes) -> None:
         """Take in a message of a run's channel."""
@@ -110,22 +126,22 @@ class ManyRuns:
     def round(self, size: int) -> Samples:
         """`size` is the most runs that are submitted at once."""
         runs = min(size, self._runs)
-        seconds: list[float] = []
-        supersteps: list[float] = []
-        most = self._memory
-        for _ in range(max(1, min(size, FEWEST_RUNS) // runs)):
-            taken, wave, memory = self._wave(runs)
-            seconds.append(taken / (runs * STEPS))
-            supersteps += (after - before for times in wave.times.values() for before, after in pairwise(times))
-            most = max(most, memory)
-        return {"task": seconds, "superstep": supersteps, "memory": [(most - self._memory) / runs]}
+        waves = [self._wave(runs) for _ in range(max(1, min(size, FEWEST_RUNS) // runs))]
+        return {
+            "task": [wave.seconds / (runs * STEPS) for wave in waves],
+            "superstep": [
+                after - before for wave in waves for times in wave.times.values() for before, after in pairwise(times)
+            ],
+            "first": [times[0] - wave.submitted for wave in waves for times in wave.times.values()],
+            "in flight": [wave.in_flight for wave in waves],
+            "memory": [max(0, wave.memory - self._memory) / wave.in_flight for wave in waves],
+        }
 
-    def _wave(self, runs: int) -> tuple[float, _Wave, int]:
-        """Have so many runs. Gives the seconds they took, what was seen of them, and the coordinator's memory then."""
+    def _wave(self, runs: int) -> _Wave:
+        """Have so many runs."""
         calls = [self._call() for _ in range(runs)]
-        wave = _Wave({run for run, _ in calls})
-        most, looked = 0, 0.0
-        started = time.perf_counter()
+        wave = _Wave({run for run, _ in calls}, time.time())
+        looked = 0.0
         with self._client.pipeline(transaction=False) as pipe:
             for _, data in calls:
                 pipe.rpush(self._calls, data)
@@ -136,11 +152,10 @@ class ManyRuns:
             wave.see(*message)
             if time.perf_counter() - looked > LOOK_SECONDS:
                 looked = time.perf_counter()
-                most = max(most, self._process.memory_info().rss)
-        taken = time.perf_counter() - started
+                wave.memory = max(wave.memory, self._process.memory_info().rss)
         if any(len(times) != STEPS for times in wave.times.values()):
             raise AssertionError("runs without all their supersteps")
-        return taken, wave, most
+        return wave
 
     def _call(self) -> tuple[str, bytes]:
         run = uuid4().hex

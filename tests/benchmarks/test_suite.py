@@ -89,6 +89,8 @@ FLOOR = "benchmarks.subjects.floor"
 TRAFFIC = "benchmarks.subjects.traffic"
 STARTING = "benchmarks.subjects.starting"
 
+MANY = {"task": 1, "superstep": 27, "first": 3, "in flight": 1, "memory": 1}
+
 SUBJECTS: list[tuple[str, dict[str, Any], int, dict[str, int]]] = [
     (f"{FLOOR}:PingPong", {"url": REDIS_URL}, 2, {"superstep": 2}),
     (f"{FLOOR}:PingPong", {"url": REDIS_URL, "script": True}, 2, {"superstep": 2}),
@@ -100,7 +102,7 @@ SUBJECTS: list[tuple[str, dict[str, Any], int, dict[str, int]]] = [
     (GRAPHS, {"workload": "loop", "saver": True}, 2, {"superstep": 2}),
     (f"{TRAFFIC}:LargeChannel", {"saver": False, "ballast_bytes": 1000}, 2, {"moved": 1}),
     (f"{TRAFFIC}:GrowingList", {"saver": True}, 3, {"multiple": 1}),
-    ("benchmarks.subjects.many_runs:ManyRuns", {"runs": 3}, 3, {"task": 1, "superstep": 27, "memory": 1}),
+    ("benchmarks.subjects.many_runs:ManyRuns", {"runs": 3}, 3, MANY),
     (f"{STARTING}:Import", {"module": "fleetgraph.graph"}, 1, {"wall": 1, "cpu": 1}),
     (f"{STARTING}:WorkerStart", {}, 1, {"ready": 1}),
     (f"{STARTING}:Idle", {"workers": 1}, 2, {"commands": 1, "called": 1}),
@@ -165,3 +167,21 @@ def test_command_says_what_there_is() -> None:
     assert answer.returncode == 2
     assert "no such thing to measure: superstar" in answer.stderr
     assert "superstep" in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("superstep", "--rounds", "-1"), "--rounds"),
+        (("superstep", "--size", "0"), "--size"),
+        (("superstep", "--json", "nowhere/figures.json"), "nowhere/figures.json can't be written"),
+        (("superstep", "--plot", "."), ". can't be written"),
+        (("superstep", "--only", "celery"), "Nothing was measured: what was asked for are peers. Add --peers."),
+        (("no-such-thing",), "no such thing to measure: no-such-thing"),
+    ],
+    ids=readable,
+)
+def test_arguments_that_make_no_sense(arguments: tuple[str, ...], said: str) -> None:
+    answer = run(*arguments)
+    assert answer.returncode != 0
+    assert said in answer.stderr
