@@ -169,7 +169,61 @@ def test_what_is_no_list_is_its_only_piece(value: Any) -> None:
     codec = Codec()
     pieces = Pieces()
     pieces.add(0, [("2-1", codec.encode(value))])
-    assert pieces.decoded(lambda data, _: codec.decode(data)) == value
+    size = pieces.size
+    for _ in range(3):
+        assert pieces.decoded(lambda data, _: codec.decode(data)) == value
+        assert pieces.size == size
+
+
+class Decoding:
+    """Decodes, and counts the bytes."""
+
+    def __init__(self, cipher: Cipher | None = None) -> None:
+        self.codec = Codec(cipher=cipher)
+        self.bytes = 0
+
+    def __call__(self, data: bytes, field: str) -> Any:
+        self.bytes += len(data)
+        return self.codec.decode(data, about=about(RUN, field))
+
+    def piece(self, field: str, value: Any) -> tuple[str, bytes]:
+        return field, self.codec.encode(value, about=about(RUN, field))
+
+
+def test_what_nobody_can_change_is_decoded_once() -> None:
+    decode, pieces = Decoding(), Pieces()
+    texts: list[Any] = ["x" * 1000, b"y" * 1000, 1.5, None, True]
+    pieces.add(0, [decode.piece("2-1", texts)])
+    value = pieces.decoded(decode)
+    assert value == texts
+    value.clear()
+    taken, size = decode.bytes, pieces.size
+    assert pieces.decoded(decode) == texts
+    assert decode.bytes == taken
+
+    pieces.add(1, [decode.piece("2-1.1", ["more"])])
+    assert pieces.decoded(decode) == [*texts, "more"]
+    assert decode.bytes - taken < 20
+    assert pieces.size == size + len(decode.codec.encode("more"))
+
+    pieces.add(2, [decode.piece("2-1.2", [["changeable"]])])
+    for _ in range(2):
+        value = pieces.decoded(decode)
+        assert value == [*texts, "more", ["changeable"]]
+        value[-1].append("spoilt")
+    pieces.add(3, [decode.piece("2-1.3", ["text"])])
+    assert pieces.decoded(decode) == [*texts, "more", ["changeable"], "text"]
+
+
+@pytest.mark.parametrize("cipher", [None, Cipher([b"k" * 32])], ids=["plain", "encrypted"])
+def test_a_text_is_decoded_once(cipher: Cipher | None) -> None:
+    decode, pieces = Decoding(cipher), Pieces()
+    pieces.add(0, [decode.piece("2-1", "x" * 100_000)])
+    assert pieces.decoded(decode) is pieces.decoded(decode)
+    assert decode.bytes < 101_000
+    pieces.clear()
+    pieces.add(0, [decode.piece("2-1", ["another"])])
+    assert pieces.decoded(decode) == ["another"]
 
 
 def test_the_fields_of_a_reference() -> None:

@@ -158,29 +158,48 @@ def array_of(count: int, items: bytes | bytearray) -> bytes:
     return b"".join((b"\xdd", count.to_bytes(4), items))
 
 
-class Pieces:
-    """The encoded pieces of one value, ready to be decoded as often as it is needed.
+_UNCHANGEABLE: Final = frozenset({str, bytes, int, float, bool, type(None)})
+"""What nobody can change: it need not be made afresh for everybody."""
 
-    Plain arrays behind each other are one array with another head. Others, such as encrypted ones, are kept apart.
+
+class Pieces:
+    """The pieces of one value, ready to be had as often as it is needed.
+
+    Plain arrays behind each other are one array with another head. Others, such as encrypted ones, are kept apart. What
+    nobody can change is decoded once: so a long list of texts takes no longer to have than a short one.
     """
 
-    __slots__ = ("_apart", "_count", "_items", "growths")
+    __slots__ = ("_apart", "_count", "_items", "_known", "_known_bytes", "_mixed", "_only", "growths")
+
+    growths: int
+    """How often the value has grown, as far as it is known; -1 if nothing is."""
+    _known: list[Any]
+    """The first items, decoded, as far as they are unchangeable."""
+    _known_bytes: int
+    """How many they took, encoded."""
+    _count: int
+    _items: bytearray
+    """The encoded ones behind them."""
+    _mixed: bool
+    """Whether there are changeable ones among those."""
+    _apart: list[tuple[str, bytes]] | None
+    _only: Any
+    """The value, decoded, if it is a text or bytes: it never grows, and nobody can change it."""
 
     def __init__(self) -> None:
-        self.growths = -1
-        """How often the value has grown, as far as it is known; -1 if nothing is."""
-        self._count = 0
-        self._items = bytearray()
-        self._apart: list[tuple[str, bytes]] | None = None
+        self.clear()
 
     @property
     def size(self) -> int:
         """Bytes that it takes up."""
-        return len(self._items) + sum(len(data) for _, data in self._apart or ())
+        return self._known_bytes + len(self._items) + sum(len(data) for _, data in self._apart or ())
 
     def clear(self) -> None:
         """Know nothing any more."""
-        self.growths, self._count, self._items, self._apart = -1, 0, bytearray(), None
+        self.growths = -1
+        self._known, self._known_bytes = [], 0
+        self._count, self._items, self._mixed = 0, bytearray(), False
+        self._apart, self._only = None, None
 
     def add(self, growths: int, pieces: Sequence[tuple[str, bytes]]) -> None:
         """Add pieces behind those that are there: (field, encoded)."""
@@ -199,13 +218,31 @@ class Pieces:
             self._apart = [(field, data)]
 
     def decoded(self, decode: Callable[[bytes, str], Any]) -> Any:
-        """The value, made afresh: what is done to it does not show the next time.
+        """The value: what is done to it does not show the next time.
 
         Args:
             decode: Decodes a piece, given the field that it was in.
         """
+        if self._only is not None:
+            return self._only
         if self._apart is None:
-            return decode(array_of(self._count, self._items), "")
-        whole = [decode(array_of(self._count, self._items), "")] if self._items else []
+            return self._decoded_items(decode)
+        whole: list[Any] = [self._decoded_items(decode)] if self._count or self._known else []
         whole += [decode(data, field) for field, data in self._apart]
-        return whole[0] if len(whole) == 1 else list(chain.from_iterable(whole))
+        if len(whole) > 1:
+            return list(chain.from_iterable(whole))
+        if type(whole[0]) is str or type(whole[0]) is bytes:
+            self._only, self._known_bytes, self._apart = whole[0], len(self._apart[0][1]), []
+        return whole[0]
+
+    def _decoded_items(self, decode: Callable[[bytes, str], Any]) -> list[Any]:
+        if not self._count:
+            return self._known.copy()
+        items: list[Any] = decode(array_of(self._count, self._items), "")
+        if not self._mixed and all(type(one) in _UNCHANGEABLE for one in items):
+            self._known += items
+            self._known_bytes += len(self._items)
+            self._count, self._items = 0, bytearray()
+            return self._known.copy()
+        self._mixed = True
+        return self._known + items
