@@ -49,6 +49,12 @@ GROUPS: Final = (
                 TIMES,
                 targets=(Target("fleet", 10.0),),
             ),
+            Table(
+                "slower",
+                "the last hundred of these supersteps, of what the second hundred take",
+                TIMES,
+                targets=(Target("fleet", 1.2), Target("fleet, no saver", 1.2)),
+            ),
         ),
     ),
     Group(

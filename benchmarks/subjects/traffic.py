@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import statistics
+import time
 from contextlib import closing
+from itertools import pairwise
 from typing import Any, Final
 
 from benchmarks.model import Samples
@@ -11,6 +14,9 @@ from benchmarks.subjects.floor import connect
 from benchmarks.subjects.graphs import OnFleet
 from benchmarks.workloads.growing import ITEM_BYTES
 from benchmarks.workloads.threads import new_thread
+
+PARTS: Final = 10
+"""Into so many a run is cut, to compare the last one with the second: in the first, values are still small and travel."""
 
 FIRST_STEPS: Final = 20
 """Supersteps after which a large value has been wherever it is needed."""
@@ -44,7 +50,9 @@ class LargeChannel(OnFleet):
 
 
 class GrowingList(OnFleet):
-    """Bytes moved by a run that appends to a list, as multiples of what it appends."""
+    """Bytes moved by a run that appends to a list, as multiples of what it appends; and how much longer the last of its
+    supersteps take than the first.
+    """
 
     def __init__(self, saver: bool) -> None:
         super().__init__("growing", saver=saver)
@@ -54,7 +62,11 @@ class GrowingList(OnFleet):
         config = new_thread(recursion_limit=size + 10)
         with connect(self.fleet.url) as client:
             before = moved_bytes(client)
-            steps = sum(1 for _ in self.runnable.stream(inputs, config, stream_mode="updates"))
-            if steps != size:
-                raise AssertionError(f"{steps} supersteps of {size}")
-            return {"multiple": [(moved_bytes(client) - before) / (size * ITEM_BYTES)]}
+            ends = [time.perf_counter() for _ in self.runnable.stream(inputs, config, stream_mode="updates")]
+            moved = moved_bytes(client) - before
+        if len(ends) != size:
+            raise AssertionError(f"{len(ends)} supersteps of {size}")
+        seconds = [after - before for before, after in pairwise(ends)]
+        part = max(1, size // PARTS)
+        slower = statistics.median(seconds[-part:]) / statistics.median(seconds[part : 2 * part])
+        return {"multiple": [moved / (size * ITEM_BYTES)], "slower": [slower]}

@@ -101,7 +101,7 @@ SUBJECTS: list[tuple[str, dict[str, Any], int, dict[str, int]]] = [
     ("benchmarks.subjects.ideal:Ideal", {"slots": 4}, 8, {"run": 1}),
     (GRAPHS, {"workload": "loop", "saver": True}, 2, {"superstep": 2}),
     (f"{TRAFFIC}:LargeChannel", {"saver": False, "ballast_bytes": 1000}, 2, {"moved": 1}),
-    (f"{TRAFFIC}:GrowingList", {"saver": True}, 3, {"multiple": 1}),
+    (f"{TRAFFIC}:GrowingList", {"saver": True}, 5, {"multiple": 1, "slower": 1}),
     ("benchmarks.subjects.many_runs:ManyRuns", {"runs": 3}, 3, MANY),
     (f"{STARTING}:Import", {"module": "fleetgraph.graph"}, 1, {"wall": 1, "cpu": 1}),
     (f"{STARTING}:WorkerStart", {}, 1, {"ready": 1}),
