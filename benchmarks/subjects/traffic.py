@@ -16,7 +16,7 @@ from benchmarks.workloads.growing import ITEM_BYTES
 from benchmarks.workloads.threads import new_thread
 
 PARTS: Final = 10
-"""Into so many a run is cut, to compare the last one with the second: in the first, values are still small and travel."""
+"""Into so many a run is cut, to compare the last one with the second: in the first, values still travel with tasks."""
 
 FIRST_STEPS: Final = 20
 """Supersteps after which a large value has been wherever it is needed."""
