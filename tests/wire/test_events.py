@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -118,14 +119,16 @@ def test_an_encoder_encrypts() -> None:
 def test_what_can_not_travel_is_an_error_that_says_where_it_is(codec: Codec) -> None:
     encoder = EventEncoder(codec, "messages", (), "task", 2, "node 'talk', messages event")
     unfit = AIMessageChunk(content="", additional_kwargs={"lock": object()})
-    for encode in (
-        lambda: encoder.encode({"a": object()}),
-        lambda: encoder.encode_message(unfit, {}),
-        lambda: encoder.encode_message(TOKENS[0], {"a": object()}),
-    ):
+    cases: list[tuple[Callable[[], bytes], str]] = [
+        (lambda: encoder.encode({"a": object()}), "$.a"),
+        (lambda: encoder.encode_message(unfit, {}), "$[0].additional_kwargs.lock"),
+        (lambda: encoder.encode_message(TOKENS[0], {"a": object()}), "$[1].a"),
+    ]
+    for encode, place in cases:
         with pytest.raises(EncodeError, match="object") as caught:
             encode()
         assert caught.value.where == "node 'talk', messages event"
+        assert place in str(caught.value)
 
 
 # --- decoding -------------------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from rq.worker import Worker
 
 from fleetgraph.wire import keys
 from fleetgraph.wire.calling import command, execute, execute_all, try_all
+from fleetgraph.wire.ownership import open_run
 from fleetgraph.wire.rq_serializer import MsgpackSerializer, message_of
 from fleetgraph.wire.transitions import (
     Claim,
@@ -711,3 +712,14 @@ def test_the_calendar_of_the_scripts_is_right(redis_client: redis.Redis) -> None
         micros = chance.randrange(1_000_000)
         text = stamp(args=[int(date.timestamp()), micros]).decode()
         assert text == utcformat(date.replace(microsecond=micros))
+
+
+def test_the_superstep_of_what_was_dispatched_last_is_on_record(client: redis.Redis) -> None:
+    execute(client, open_run("run1", "c1", {"graph": "graph", "queue": QUEUE}))
+    for batch, step in enumerate((3, 4), start=1):
+        task = Dispatch(f"task{batch}", 1, "graph", "node", step, b"message")
+        call = dispatch("run1", 1, QUEUE, "c1", [task], batch=batch, step=step)
+        execute(client, call)
+        execute(client, call)  # once more, since the answer was lost
+        assert client.hget(keys.run("run1"), "step") == str(step).encode()
+    execute(client, cancel(QUEUE, "run1"))

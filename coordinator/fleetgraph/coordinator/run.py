@@ -721,7 +721,8 @@ class Run:
 
     def _dispatch_batch(self, batch: list[Dispatch]) -> Call[Any]:
         self._batches += 1
-        return dispatch(self.id, self.epoch, self.queue, self.coordinator, batch, batch=self._batches)
+        step = self._started.root.step
+        return dispatch(self.id, self.epoch, self.queue, self.coordinator, batch, batch=self._batches, step=step)
 
     def _message(self, one: _Outstanding) -> bytes:
         if one.given is None:

@@ -1,4 +1,4 @@
-"""Reading a snapshot: four round trips, whatever the size of the fleet, and no more than so many items of each kind.
+"""Reading a snapshot: three round trips, whatever the size of the fleet, and no more than so many items of each kind.
 
 Every command only reads, and every key is public: see docs/events.md.
 """
@@ -6,7 +6,7 @@ Every command only reads, and every key is public: see docs/events.md.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 import redis
@@ -117,21 +117,16 @@ class _Reading:
             *(command("HMGET", keys.rq_job(job), *JOB_FIELDS) for job in jobs),
         )
         records: dict[str, RunRecord] = {}
-        outstanding: dict[str, str] = {}
-        """By run, the job of one of its tasks."""
         for run in runs:
-            values, count, one = (next(answers) for _ in range(3))
+            values, count = next(answers), next(answers)
             record = RunRecord.of(run, values or _NO_RUN, count or 0)
             if record is None or (self._only and record.queue not in self._only):
                 continue
             records[run] = record
-            for task, attempt in _pairs(one):
-                outstanding[run] = f"{run}-{text(task)}-{text(attempt)}"
         tasks = {job: TaskRecord.of(job, next(answers) or _NO_JOB, found.lease_ends.get(job)) for job in jobs}
-        steps = self._steps(outstanding)
         return Snapshot(
             now,
-            runs={run: replace(record, step=steps.get(run)) for run, record in records.items()},
+            runs=records,
             tasks={job: task for job, task in tasks.items() if task},
             workers=found.workers,
             queues={name: queue for name, queue in found.queues.items() if self._only or _is_used(queue, found)},
@@ -141,12 +136,6 @@ class _Reading:
             workers_on_record=sum(counts) if sum(counts) > limits.workers else len(found.workers),
             suspended=suspended,
         )
-
-    def _steps(self, jobs: dict[str, str]) -> dict[str, int]:
-        """The supersteps, by run, that these jobs belong to."""
-        answers = self._ask(*(command("HMGET", keys.rq_job(job), *JOB_FIELDS) for job in jobs.values()))
-        tasks = {run: TaskRecord.of(job, next(answers) or _NO_JOB, None) for run, job in jobs.items()}
-        return {run: task.step for run, task in tasks.items() if task and task.step is not None}
 
     def _found(self, leases: dict[str, float], workers: list[str], queues: list[str]) -> _Found:
         limits, found = self._limits, _Found()
@@ -206,12 +195,7 @@ _NO_WORKER: Final = [None] * len(WORKER_FIELDS)
 
 
 def _of_run(run: str) -> tuple[Call[Any], ...]:
-    tasks = keys.tasks(run)
-    return (
-        command("HMGET", keys.run(run), *RUN_FIELDS),
-        command("HLEN", tasks),
-        command("HRANDFIELD", tasks, 1, "WITHVALUES"),
-    )
+    return command("HMGET", keys.run(run), *RUN_FIELDS), command("HLEN", keys.tasks(run))
 
 
 def _of_coordinator(one: str, runs: int) -> tuple[Call[Any], ...]:

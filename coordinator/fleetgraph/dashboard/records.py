@@ -14,7 +14,7 @@ from fleetgraph.wire.transitions import Route
 
 RUN_FIELDS: Final = (
     *("status", "graph", "thread", "queue", "coordinator", "epoch", "seq", "created", "started", "ended", "error"),
-    "survives",
+    *("survives", "step"),
 )
 """What is read of a run's record."""
 
@@ -54,12 +54,12 @@ class RunRecord:
     outstanding: int
     """How many tasks its coordinator waits for."""
     step: int | None = None
-    """The superstep that one of them belongs to."""
+    """The superstep of its own graph whose tasks were dispatched last; None if that is not on record."""
 
     @classmethod
     def of(cls, id: str, values: Answer, outstanding: int) -> RunRecord | None:
         """The run whose record has these values; None if there is none."""
-        (status, graph, thread, queue, coordinator, epoch, seq, created, started, ended, error, survives) = values
+        (status, graph, thread, queue, coordinator, epoch, seq, created, started, ended, error, survives, step) = values
         if status is None:
             return None
         return cls(
@@ -77,6 +77,7 @@ class RunRecord:
             text(error),
             survives == b"1",
             outstanding,
+            whole(step) if step else None,
         )
 
 

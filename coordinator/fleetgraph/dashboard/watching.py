@@ -55,7 +55,7 @@ def watch(
 ) -> Iterator[Picture]:
     """Pictures of a fleet, one each `interval`, for as long as they are asked for; also while Redis is away.
 
-    It only reads, and takes four round trips a picture.
+    It only reads, and takes three round trips a picture.
 
     Args:
         client: The Redis; the caller closes it.

@@ -162,7 +162,7 @@ _WORKER: Final = (
 )
 
 _DASHBOARD: Final = (
-    _Right("hget hmget hgetall hlen hrandfield xrange xrevrange xlen scard exists ttl pttl type", _RUN, "R"),
+    _Right("hget hmget hgetall hlen xrange xrevrange xlen scard exists ttl pttl type", _RUN, "R"),
     _Right("zrange zrangebyscore zrevrange zcard zcount zscore", (keys.runs(), keys.coordinators()), "R"),
     _Right("hget hmget hgetall scard smembers srandmember ttl pttl", (keys.coordinator(_ANY),), "R"),
     _Right("zrange zrangebyscore zcard zcount zscore", (keys.leases(_ANY),), "R"),

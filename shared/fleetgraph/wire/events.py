@@ -130,12 +130,16 @@ class EventEncoder:
         """
         if self._sealed:
             return self._encode_sealed((message, dict(metadata)))
-        kept = self._metadata.get(id(metadata))
-        if kept is None:
-            if len(self._metadata) >= _METADATA_KEPT:
-                self._metadata.clear()
-            kept = self._metadata[id(metadata)] = metadata, self._codec.encode(dict(metadata), self._where)
-        return self._head + _pack_ts(time()) + self._codec.encode_pair(message, kept[1], self._where)
+        try:
+            kept = self._metadata.get(id(metadata))
+            if kept is None:
+                if len(self._metadata) >= _METADATA_KEPT:
+                    self._metadata.clear()
+                kept = self._metadata[id(metadata)] = metadata, self._codec.encode(dict(metadata), self._where)
+            return self._head + _pack_ts(time()) + self._codec.encode_pair(message, kept[1], self._where)
+        except EncodeError:
+            self._codec.encode((message, dict(metadata)), self._where)  # raises the same, and says which of the two
+            raise
 
     def _encode_sealed(self, payload: Any) -> bytes:
         head = self._mode, self._ns, self._task, self._attempt

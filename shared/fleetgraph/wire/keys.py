@@ -35,7 +35,7 @@ def run(run_id: str) -> str:
 
     Read and written by the scripts: `status` (one of `RunStatus`), `seq` (of the last event), `epoch` (of the
     lease), `coordinator` (whose inbox takes outcomes), `retention` (seconds), `log_events` (the log's cap),
-    `dispatched` (the last batch of tasks, `<epoch>:<number>`).
+    `dispatched` (the last batch of tasks, `<epoch>:<number>`), `step` (their superstep).
     The coordinator keeps further fields of its own here.
     """
     return f"{PREFIX}run:{run_id}"

@@ -234,7 +234,14 @@ def item_words(items: Sequence[Events]) -> list[Value]:
 
 
 def dispatch(
-    run: str, epoch: int, queue: str, coordinator: str, tasks: Sequence[Dispatch], *, batch: int | None = None
+    run: str,
+    epoch: int,
+    queue: str,
+    coordinator: str,
+    tasks: Sequence[Dispatch],
+    *,
+    batch: int | None = None,
+    step: int | None = None,
 ) -> Call[list[bool] | Refusal]:
     """Put tasks into the queue; replace those whose attempt was lost.
 
@@ -256,6 +263,7 @@ def dispatch(
         coordinator,
         "" if batch is None else batch,
         seconds(EXECUTION_TTL),
+        "" if step is None else step,
     ]
     for task in tasks:
         args += (

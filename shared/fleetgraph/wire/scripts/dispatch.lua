@@ -15,7 +15,8 @@
 -- ARGV[6] inbox (coordinator id)
 -- ARGV[7] number of this batch in the epoch, '' if it is never sent again
 -- ARGV[8] seconds after which RQ takes an execution for dead
--- ARGV[9…] seven for each task: task id, attempt, job id, the lost attempt's job id or '', description, timeout, data
+-- ARGV[9] the superstep of the run's own graph, for its record; '' where it is not known
+-- ARGV[10…] seven for each task: task id, attempt, job id, the lost attempt's job id or '', description, timeout, data
 --
 -- Answers 1 or 0 for each task: whether it was put; or 'superseded', 'cancelled', 'repeated', or 'incomplete' if the batch
 -- before it has not arrived.
@@ -40,7 +41,7 @@ if ARGV[7] ~= '' then
     if last + 1 < tonumber(ARGV[7]) then
       return 'incomplete'
     end
-    redis.call('HSET', run, 'dispatched', ARGV[2] .. ':' .. ARGV[7])
+    redis.call('HSET', run, 'dispatched', ARGV[2] .. ':' .. ARGV[7], 'step', ARGV[9])
   end
 end
 
@@ -53,7 +54,7 @@ end
 local text = stamp()
 local answers, jobs = {}, {}
 local give, note_given = hand(queue, record[5], record[6], ARGV[8])
-for i = 9, #ARGV, 7 do
+for i = 10, #ARGV, 7 do
   local task, attempt, job, lost = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
   local put
   if lost == '' then
