@@ -373,3 +373,37 @@ def no_thread_is_left() -> Iterator[None]:
     yield
     of_the_pool = "fleetgraph_"
     assert [thread.name for thread in threading.enumerate() if thread.name.startswith(of_the_pool)] == []
+
+
+def three_steps() -> CompiledStateGraph:
+    builder = StateGraph(State)
+    for name in "abc":
+        builder.add_node(name, lambda state, name=name: {"items": [name]})
+    builder.add_edge(START, "a").add_edge("a", "b").add_edge("b", "c")
+    return builder.compile(InMemorySaver())
+
+
+def test_what_a_values_chunk_shows_is_saved_before_it_is_shown() -> None:
+    graph, config = three_steps(), {"configurable": {"thread_id": "1"}}
+    chunks = graph.stream({"items": []}, config, stream_mode="values")
+    assert [next(chunks) for _ in range(2)] == [{"items": []}, {"items": ["a"]}]
+    chunks.close()
+    state = graph.get_state(config)
+    assert (state.values, state.next) == ({"items": ["a"]}, ("b",))
+
+
+async def test_what_an_asynchronous_values_chunk_shows_is_saved_before_it_is_shown() -> None:
+    graph, config = three_steps(), {"configurable": {"thread_id": "1"}}
+    chunks = graph.astream({"items": []}, config, stream_mode="values")
+    assert [await anext(chunks) for _ in range(2)] == [{"items": []}, {"items": ["a"]}]
+    await chunks.aclose()
+    state = await graph.aget_state(config)
+    assert (state.values, state.next) == ({"items": ["a"]}, ("b",))
+
+
+def test_whoever_changes_the_last_values_chunk_does_not_change_what_is_saved() -> None:
+    graph, config = three_steps(), {"configurable": {"thread_id": "1"}}
+    for chunk in graph.stream({"items": []}, config, stream_mode="values"):
+        if len(chunk["items"]) == 3:
+            chunk["items"].append("spoilt")
+    assert graph.get_state(config).values == {"items": ["a", "b", "c"]}

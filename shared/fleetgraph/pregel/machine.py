@@ -519,7 +519,6 @@ class Machine:
     def _end_superstep(self) -> None:
         tasks = list(self.tasks.values())
         self.updated = self.state.apply(tasks)
-        self._show_values(self.updated)
         self.tasks = {}
         self.pending.writes = []
         self.resume = MISSING
@@ -527,6 +526,7 @@ class Machine:
         self._hands_back = True
         self._kept = []
         self._save("loop")
+        self._show_values(self.updated)  # whoever sees them may look at the thread, or change them
         if self._stops_at(self.settings.interrupt_after, tasks):
             planner = self._planner()
             self._emit_checkpoint(planner.plan(planner.candidates(self.updated)))
