@@ -46,7 +46,8 @@ class _Wave:
 
     waiting: set[str]
     """The runs that have not ended."""
-    submitted: float = 0.0
+    submitted: float
+    """When they were, in Unix time."""
     times: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
     """When each run's supersteps ended, by the coordinator's clock."""
     memory: int = 0

@@ -1,3 +1,5 @@
+"""The threads of a worker that run user code, and its event loop."""
+
 from __future__ import annotations
 
 import asyncio
@@ -59,6 +61,24 @@ def barrier(threads: CodeThreads) -> None:
     assert done.wait(SECONDS)
 
 
+def assert_that_the_next_job_waits_for(threads: CodeThreads, gate: Gate) -> None:
+    following = threading.Event()
+    threads.submit(following.set)
+    assert not following.wait(0.05)
+    gate.open()
+    assert following.wait(SECONDS)
+
+
+def assert_that_all_can_be_away(threads: CodeThreads, count: int) -> None:
+    gates = [Gate() for _ in range(count)]
+    for gate in gates:
+        threads.submit(partial(away_at, threads, gate))
+    assert all(gate.reached() for gate in gates)
+    for gate in gates:
+        gate.open()
+    barrier(threads)
+
+
 def test_jobs_are_done_in_their_order_by_one_thread() -> None:
     names: list[str] = []
     numbers: list[int] = []
@@ -80,25 +100,16 @@ def test_jobs_are_done_in_their_order_by_one_thread() -> None:
 
 
 def test_while_a_job_is_present_another_one_waits() -> None:
-    present, following = Gate(), threading.Event()
+    present = Gate()
     with code_threads(2) as threads:
         threads.submit(present.pass_through)
         assert present.reached()
-        threads.submit(following.set)
-        assert not following.wait(0.05)
-        present.open()
-        assert following.wait(SECONDS)
+        assert_that_the_next_job_waits_for(threads, present)
 
 
 def test_all_threads_can_be_away_at_once() -> None:
-    gates = [Gate() for _ in range(20)]
-    with code_threads(len(gates)) as threads:
-        for gate in gates:
-            threads.submit(partial(away_at, threads, gate))
-        assert all(gate.reached() for gate in gates)
-        for gate in gates:
-            gate.open()
-        barrier(threads)
+    with code_threads(20) as threads:
+        assert_that_all_can_be_away(threads, 20)
 
 
 def test_a_job_waits_when_all_threads_are_away_and_is_done_by_the_first_that_is_free() -> None:
@@ -117,7 +128,6 @@ def test_a_job_waits_when_all_threads_are_away_and_is_done_by_the_first_that_is_
 
 def test_a_job_that_was_away_and_is_back_lets_nobody_else_begin() -> None:
     outside, inside = Gate(), Gate()
-    following = threading.Event()
     with code_threads(2) as threads:
 
         def job() -> None:
@@ -128,16 +138,12 @@ def test_a_job_that_was_away_and_is_back_lets_nobody_else_begin() -> None:
         assert outside.reached()
         outside.open()
         assert inside.reached()
-        threads.submit(following.set)
-        assert not following.wait(0.05)
-        inside.open()
-        assert following.wait(SECONDS)
+        assert_that_the_next_job_waits_for(threads, inside)
 
 
 @pytest.mark.parametrize("raising", [False, True])
 def test_going_away_while_being_away_changes_nothing(raising: bool) -> None:
     within, behind, present = Gate(), Gate(), Gate()
-    following = threading.Event()
 
     def job(threads: CodeThreads) -> None:
         with threads.away:
@@ -160,10 +166,7 @@ def test_going_away_while_being_away_changes_nothing(raising: bool) -> None:
         barrier(threads)
         behind.open()
         assert present.reached()
-        threads.submit(following.set)
-        assert not following.wait(0.05)
-        present.open()
-        assert following.wait(SECONDS)
+        assert_that_the_next_job_waits_for(threads, present)
 
 
 def test_being_away_means_nothing_in_other_threads() -> None:
@@ -312,13 +315,7 @@ def test_threads_that_are_lent_and_taken_back_all_the_time_are_as_many_as_before
                 threads.submit(job)
             for _ in range(4):
                 barrier(threads)
-            gates = [Gate() for _ in range(4)]
-            for gate in gates:
-                threads.submit(partial(away_at, threads, gate))
-            assert all(gate.reached() for gate in gates)
-            for gate in gates:
-                gate.open()
-            barrier(threads)
+            assert_that_all_can_be_away(threads, 4)
     finally:
         sys.setswitchinterval(interval)
 

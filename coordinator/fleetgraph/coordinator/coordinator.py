@@ -173,7 +173,6 @@ class Coordinator:
         """
         (opened,) = self._open([(run, run.open())])
         if isinstance(opened, Exception):
-            self._opening.discard(run.id)
             raise opened
         self._wanted.append(("begin", run))
         self._wake()
@@ -208,7 +207,6 @@ class Coordinator:
 
     def _settle_opening(self, run: Run, multitask: Multitask, opened: Opened | Exception) -> Exception | None:
         if isinstance(opened, Exception):
-            self._opening.discard(run.id)
             return opened
         match opened.how:
             case Opening.REFUSED:
@@ -265,6 +263,7 @@ class Coordinator:
         except BaseException:
             self._opening.difference_update(ids)
             raise
+        self._opening.difference_update(id for id, one in zip(ids, results, strict=True) if isinstance(one, Exception))
         return [_full(one) if isinstance(one, RedisError) and is_out_of_memory(one) else one for one in results]
 
     def start(self) -> None:

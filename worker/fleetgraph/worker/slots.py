@@ -78,9 +78,7 @@ class CodeThreads:
         """Call `job`, which must not raise, in a thread, as soon as one is free."""
         with self._lock:
             self._jobs.append(job)
-            woken = self._next()
-        if woken is not None:
-            woken.release()
+            self._wake_one()
 
     def stop(self) -> None:
         """End the threads when all jobs are done, without waiting for it."""
@@ -100,9 +98,7 @@ class CodeThreads:
             return
         with self._lock:
             self._present -= 1
-            woken = self._next()
-        if woken is not None:
-            woken.release()
+            self._wake_one()
 
     def _come_back(self) -> None:
         away: int | None = getattr(self._own, "away", None)
@@ -113,12 +109,11 @@ class CodeThreads:
             with self._lock:
                 self._present += 1
 
-    def _next(self) -> threading.Lock | None:
-        """Who is to be woken, if there is something to do and nobody is there to do it."""
-        if self._present or not self._jobs or not self._idle:
-            return None
-        self._present += 1
-        return self._idle.pop()
+    def _wake_one(self) -> None:
+        """Wake a thread, if there is something to do and nobody is there to do it; to be called with the lock held."""
+        if self._jobs and self._idle and not self._present:
+            self._present += 1
+            self._idle.pop().release()
 
     def _run(self) -> None:
         self._own.away = 0
@@ -142,13 +137,10 @@ class CodeThreads:
                 if ends:
                     self._superfluous = max(0, self._superfluous - 1)
                     self._threads.remove(threading.current_thread())
-                    following = self._next()
-                    break
+                    self._wake_one()
+                    return None
                 self._idle.append(woken)
             woken.acquire()
-        if following is not None:
-            following.release()
-        return None
 
 
 class _Away:
