@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
+import warnings
 from itertools import islice
 from typing import Any, TypedDict
 
@@ -37,6 +38,12 @@ PLAIN = loop_around(step)
 INSIDE = loop_around(StateGraph(State).add_node(step).add_edge(START, "step").compile())
 
 
+def collect() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # of what other tests have left, which is not for this one
+        gc.collect()
+
+
 @pytest.mark.parametrize("graph", [PLAIN, INSIDE], ids=["a function", "a graph"])
 def test_what_a_run_keeps_of_supersteps_that_are_over(graph: Any) -> None:
     chunks = graph.stream({"steps": 0}, {"recursion_limit": 4 * STEPS}, stream_mode="updates")
@@ -45,7 +52,7 @@ def test_what_a_run_keeps_of_supersteps_that_are_over(graph: Any) -> None:
     try:
         for _ in range(2):
             assert len(list(islice(chunks, STEPS))) == STEPS
-            gc.collect()
+            collect()
             snapshot = tracemalloc.take_snapshot().filter_traces([tracemalloc.Filter(True, "*/fleetgraph/*")])
             kept.append(sum(trace.size for trace in snapshot.traces))
     finally:

@@ -46,7 +46,6 @@ GRAPHS = {"function": graph_of(look), "coroutine": graph_of(look_later)}
 
 @pytest.fixture
 def uncollected() -> Iterator[None]:
-    gc.collect()
     gc.disable()
     yield
     gc.enable()
